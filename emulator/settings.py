@@ -1,0 +1,36 @@
+"""Settings of the local Azure, from environment variables `MYMOTE_EMULATOR_*`."""
+
+from pathlib import Path
+
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class EmulatorSettings(BaseSettings):
+    """Where the local Azure listens, keeps its state, and which keys open it."""
+
+    model_config = SettingsConfigDict(env_prefix="MYMOTE_EMULATOR_")
+
+    state_dir: Path = Path(".run/azure")
+    bind: str = "127.0.0.1"
+    hostname: str = "localhost"  # the name clients use, and the IoT Hub's host name
+
+    mqtt_port: int = 1883
+    mqtts_port: int = 8883
+    amqp_port: int = 5672
+    amqps_port: int = 5671
+    https_port: int = 8443
+    cosmos_port: int = 8081
+    blob_port: int = 10000
+
+    event_hub: str = "mymote"  # the stream that IoT Hub routes to
+    event_hub_partitions: int = 4
+
+    # Service Bus and Event Hubs: the rule RootManageSharedAccessKey of the namespace.
+    servicebus_key: SecretStr
+    # IoT Hub: base64 of the key of the policy iothubowner.
+    iothub_key: SecretStr
+    # Cosmos DB: base64 of the account's key.
+    cosmos_key: SecretStr
+    # Blob: base64 of the key of the account devstoreaccount1.
+    blob_key: SecretStr
