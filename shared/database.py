@@ -1,0 +1,44 @@
+"""The containers of the Cosmos DB database, and making them.
+
+In the cloud Bicep makes the same containers; locally and in tests `provision` does.
+"""
+
+from dataclasses import dataclass
+
+from azure.cosmos import PartitionKey
+from azure.cosmos.aio import CosmosClient, DatabaseProxy
+
+DAY_SECONDS = 86_400
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    """A container: its name, partition key and time to live of its items in seconds."""
+
+    name: str
+    partition_key: str
+    ttl: int | None = None  # None: items stay for ever; -1: only items that say so expire
+
+
+ACCOUNTS = ContainerSpec("accounts", "/user_id")
+GROUPS = ContainerSpec("groups", "/user_id")
+GATEWAYS = ContainerSpec("gateways", "/device_id")
+DEVICES = ContainerSpec("devices", "/user_id")
+STREAM = ContainerSpec("stream", "/partition")
+NOTIFICATIONS = ContainerSpec("notifications", "/user_id", ttl=90 * DAY_SECONDS)
+TIMELINE = ContainerSpec("timeline", "/device_id", ttl=90 * DAY_SECONDS)
+PARKED = ContainerSpec("parked", "/holder", ttl=7 * DAY_SECONDS)
+
+CONTAINERS = (ACCOUNTS, GROUPS, GATEWAYS, DEVICES, STREAM, NOTIFICATIONS, TIMELINE, PARKED)
+
+
+async def provision(cosmos: CosmosClient, database: str) -> DatabaseProxy:
+    """Create the database and the containers that are missing."""
+    proxy = await cosmos.create_database_if_not_exists(database)
+    for spec in CONTAINERS:
+        await proxy.create_container_if_not_exists(
+            id=spec.name,
+            partition_key=PartitionKey(path=spec.partition_key),
+            default_ttl=spec.ttl,
+        )
+    return proxy

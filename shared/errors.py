@@ -1,0 +1,61 @@
+"""Errors that carry the HTTP status they answer with. Logic raises them, edges render them."""
+
+
+class MyMoteError(Exception):
+    """Something went wrong that the caller can be told about in one sentence."""
+
+    status = 500
+
+
+class InvalidRequest(MyMoteError):
+    """The request cannot be understood: 400."""
+
+    status = 400
+
+
+class Unauthorized(MyMoteError):
+    """Unknown account or wrong key; the answer is the same for both: 401."""
+
+    status = 401
+
+
+class NotFound(MyMoteError):
+    """It does not exist, or belongs to another account: 404."""
+
+    status = 404
+
+
+class Conflict(MyMoteError):
+    """It contradicts what is there already: 409."""
+
+    status = 409
+
+
+class TooLarge(MyMoteError):
+    """A body above its limit: 413."""
+
+    status = 413
+
+
+class UnsupportedMedia(MyMoteError):
+    """A body of a type that the call does not take: 415."""
+
+    status = 415
+
+
+class TooMany(MyMoteError):
+    """A limit of the platform is reached; trying later helps: 429."""
+
+    status = 429
+
+
+class NotAvailable(MyMoteError):
+    """This installation does not have the part that would answer: 501."""
+
+    status = 501
+
+
+class Unavailable(MyMoteError):
+    """A service behind this one does not answer; trying again helps: 503."""
+
+    status = 503

@@ -1,0 +1,53 @@
+"""`/healthz`, `/readyz` and `/metrics`, the same for every service."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+log = logging.getLogger(__name__)
+
+CHECK_SECONDS = 5.0
+
+Check = Callable[[], Awaitable[object]]
+
+
+def health_routes(checks: Callable[[], Mapping[str, Check]]) -> list[Route]:
+    """Routes for a Starlette or FastAPI application.
+
+    `checks` is asked on each request, so that it may look at what the lifespan opened. A check
+    passes when it returns within 5 s without raising.
+    """
+
+    async def healthz(_request: Request) -> Response:
+        return JSONResponse({"status": "alive"})
+
+    async def readyz(_request: Request) -> Response:
+        named = checks()
+        results = await asyncio.gather(*(_passes(name, check) for name, check in named.items()))
+        outcome = dict(zip(named, results, strict=True))
+        ready = all(outcome.values())
+        answers = {name: "ok" if passed else "failing" for name, passed in outcome.items()}
+        return JSONResponse(
+            {"status": "ready" if ready else "not ready", "checks": answers},
+            status_code=200 if ready else 503,
+        )
+
+    async def metrics(_request: Request) -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
+
+
+async def _passes(name: str, check: Check) -> bool:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            await check()
+    except Exception as error:
+        log.warning("readiness check fails", extra={"check": name, "error": str(error)})
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""The shapes of everything that crosses a boundary: contract, messages, stored documents."""

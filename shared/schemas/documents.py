@@ -1,0 +1,170 @@
+"""Documents as Cosmos DB keeps them. `shared.database` says which container holds which."""
+
+from datetime import date, datetime
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from shared.schemas.contract import ConnectionState
+
+
+class ApiKey(BaseModel):
+    """One API key of an account. The key itself is never stored, only its hash."""
+
+    id: str
+    name: str
+    sha256: str  # hex; keys are 256 random bits, so one round of SHA-256 is enough
+    created_at: datetime
+
+
+class Account(BaseModel):
+    """Container `accounts`: a customer, its keys and where its queue is."""
+
+    id: str  # equals user_id
+    user_id: str
+    username: str
+    servicebus_namespace: str  # a name in the settings' list of namespaces
+    queue: str  # user-{user_id}
+    api_keys: list[ApiKey]
+    created_at: datetime
+
+
+class GroupDocument(BaseModel):
+    """Container `groups`."""
+
+    id: str
+    user_id: str
+    name: str = ""
+    client_name: str = ""
+    email: str = ""
+    telephone: str = ""
+
+
+class Pairing(BaseModel):
+    """An interval in which a gateway belongs to an account: [started_at, ended_at)."""
+
+    user_id: str
+    device_name: str
+    started_at: datetime
+    ended_at: datetime | None = None
+
+
+class Gateway(BaseModel):
+    """Container `gateways`: the inventory, and the truth about who owns a gateway when.
+
+    Changed under its ETag only.
+    """
+
+    id: str  # equals device_id
+    device_id: str
+    type: str
+    manufactured_at: datetime
+    pairings: list[Pairing] = Field(default_factory=list)  # oldest first, never overlapping
+
+
+class DeviceDocument(BaseModel):
+    """Container `devices`: a paired gateway as its account sees it.
+
+    The api writes it at pairing; ingest keeps the state in it. `state_position` is the last
+    event that changed the state, so that a replay changes nothing.
+    """
+
+    id: str  # equals device_id
+    device_id: str
+    user_id: str
+    device_key: str
+    group_id: str = ""
+    name: str
+    type: str = ""
+    location: str = ""
+    connectivity: str = ""
+    fwversion: str = ""
+    app_name: str = ""
+    app_version: str = ""
+    stat_device_id: str = ""
+    ICCID: str = ""
+    status: ConnectionState = ConnectionState.DISCONNECTED
+    status_at: datetime | None = None  # when the status last changed, hub's time
+    state_stream: str = ""  # "{event hub}/{partition}"
+    state_position: int = -1  # sequence number in it
+    paired_at: datetime
+
+
+class DayCount(BaseModel):
+    """What was accepted of one device on one UTC day."""
+
+    messages: int = 0
+    bytes: int = 0
+
+
+class Quota(BaseModel):
+    """What was charged to one device on one UTC day of creation. The day never goes back."""
+
+    day: date
+    data: int = 0
+    notifications: int = 0
+
+
+class Ledger(BaseModel):
+    """Container `stream`, one for each device and partition: what ingest counts per message."""
+
+    id: str  # equals device_id
+    partition: str  # "{event hub}/{partition}", the partition key
+    kind: Literal["ledger"] = "ledger"
+    highest_mid: int = -1  # a mid not above this one is a repetition
+    quota: Quota | None = None
+    owner: str = ""  # user_id and start of the pairing that the counts below belong to
+    messages: int = 0
+    bytes: int = 0
+    days: dict[date, DayCount] = Field(default_factory=dict)  # today and seven days back
+
+
+class Position(BaseModel):
+    """Container `stream`, one for each partition: how far its effects are committed."""
+
+    id: Literal["position"] = "position"
+    partition: str
+    kind: Literal["position"] = "position"
+    sequence_number: int
+    offset: str
+    enqueued_at: datetime
+
+
+class Notification(BaseModel):
+    """Container `notifications`: created once under a deterministic id, never upserted."""
+
+    id: str
+    user_id: str
+    device_id: str
+    device_name: str
+    level: int
+    text: str
+    created_at: datetime  # when the gateway stored it
+    enqueued_at: datetime  # when the hub took it
+
+
+class TimelineEntry(BaseModel):
+    """Container `timeline`: what happened to a device."""
+
+    id: str
+    device_id: str
+    user_id: str
+    event: str
+    detail: str
+    created_at: datetime
+    enqueued_at: datetime
+
+
+class ParkedMessage(BaseModel):
+    """Container `parked`: a message that could not be delivered, and why."""
+
+    id: str
+    holder: str  # the account it would belong to, or the device that nobody owned
+    device_id: str
+    reason: Literal["malformed", "over_quota", "no_owner"]
+    detail: str
+    body: str  # base64
+    properties: dict[str, str]  # system and application properties, as text
+    stream: str
+    sequence_number: int
+    enqueued_at: datetime

@@ -1,0 +1,46 @@
+"""Settings that every service needs: where Azure is. Read once, from `MYMOTE_*`.
+
+A value is either a connection string (one machine, or keys) or a bare host name, and then the
+service's managed identity opens it. Nothing else differs between one machine and the cloud.
+"""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class AzureSettings(BaseSettings):
+    """How to reach Azure, or the local one."""
+
+    model_config = SettingsConfigDict(env_prefix="MYMOTE_")
+
+    cosmos_endpoint: str
+    cosmos_key: SecretStr | None = None  # absent: managed identity
+    cosmos_database: str = "mymote"
+
+    # Connection string of the hub with its EntityPath, or "{namespace host}/{event hub}".
+    eventhub: SecretStr
+    eventhub_consumer_group: str = "$Default"
+
+    # Connection string with the service's policy, or the hub's host name.
+    iothub: SecretStr
+    iothub_amqp_port: int = 5671  # cloud to device; in the cloud always 5671
+
+    # Name of each namespace, and its connection string or host name.
+    servicebus_namespaces: dict[str, SecretStr] = Field(min_length=1)
+    servicebus_administration_port: int | None = None  # the local one has a port of its own
+
+    blob: SecretStr  # connection string, or the account's https URL
+    blob_checkpoints: str = "checkpoints"  # the container in which partitions are shared out
+
+    ca_file: Path | None = None  # trusts the local Azure's certificate
+
+
+class ServiceSettings(BaseSettings):
+    """How a service presents itself."""
+
+    model_config = SettingsConfigDict(env_prefix="MYMOTE_")
+
+    bind: str = "127.0.0.1"
+    log_level: str = "INFO"
