@@ -120,6 +120,7 @@ class Request:
     operation: str
     properties: Mapping[str, Any]  # the application properties
     body: Any
+    rights: frozenset[Right] = frozenset()  # what the connection's tokens allow on the address
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,11 @@ class ManagementNode(Protocol):
 
 class Service(Protocol):
     """Service Bus, Event Hubs or IoT Hub: the owner of some of the addresses."""
+
+    @property
+    def max_message_size(self) -> int:
+        """Bytes of one delivery; links announce it, and a larger delivery detaches them."""
+        ...
 
     def owns(self, address: str) -> bool:
         """Whether the address (or the path of a token's resource) is this service's."""
