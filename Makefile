@@ -1,0 +1,53 @@
+# MyMote on one machine. `make` alone lists the commands.
+.DEFAULT_GOAL := help
+.PHONY: help run test lint types clean requirements
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/.installed node_modules/.installed ## start everything on this machine; Ctrl-C stops it
+	@exec $(BIN)/python -m stack
+
+test: $(VENV)/.installed-dev node_modules/.installed ## run the tests against the real local stack (4 minutes)
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.installed-dev ## check style and the import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+
+types: $(VENV)/.installed-dev ## check types, strictly
+	@$(BIN)/mypy
+
+clean: ## forget the stack's state, and what was installed
+	rm -rf .run $(VENV) node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+requirements: $(VENV)/.installed-dev ## pin the newest versions into requirements*.txt
+	@for name in requirements requirements-dev; do \
+		$(BIN)/pip-compile -q --upgrade --strip-extras --generate-hashes --allow-unsafe --no-header \
+			--no-emit-index-url --no-emit-trusted-host --no-emit-find-links -o $$name.txt $$name.in; done
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "MyMote needs Python 3.11 or newer; none was found on PATH."; exit 1; }
+	@echo "Making the virtual environment $(VENV) with $(PYTHON) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: requirements.txt | $(VENV)/bin/python
+	@echo "Installing what MyMote needs (once, about half a minute) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt | $(VENV)/bin/python
+	@echo "Installing what the checks need (once, about a minute) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@ $(VENV)/.installed
+
+node_modules/.installed: package.json package-lock.json | $(VENV)/.installed
+	@echo "Installing Azurite, the local Blob Storage (once) ..."
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm ci --silent --no-audit --no-fund --omit-lockfile-registry-resolved
+	@touch $@

@@ -1,0 +1,52 @@
+"""What a person sees once the stack is up."""
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from stack.demo import Demo
+from stack.settings import StackSettings
+
+
+def show(console: Console, demo: Demo, settings: StackSettings, seconds: float) -> None:
+    """Print the card: where to look, what to try, how to stop."""
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(overflow="fold")
+    devices = f"{demo.api_url}/api/user/{demo.user_id}/{demo.api_key}/devices"
+    for name, value in (
+        ("REST API", f"{demo.api_url}/docs"),
+        ("account", f"{demo.username}   user id {demo.user_id}"),
+        ("API key", demo.api_key),
+        ("device", demo.device_id),
+        ("its devices", devices),
+    ):
+        facts.add_row(name, Text(value))
+    console.print(
+        Panel(
+            facts,
+            title=f"[bold green]MyMote is running[/] · ready in {seconds:.1f} s",
+            title_align="left",
+            border_style="green",
+        )
+    )
+    # Outside the frame, so that it can be selected and pasted in one piece.
+    console.print("[dim]queue connection string[/]")
+    console.out(demo.queue_connection_string, highlight=False)
+    console.print()
+    console.print("[bold]Try[/], in a second terminal in this folder:")
+    queue = '"$(.venv/bin/python -m stack show queue_connection_string)"'
+    for command, meaning in (
+        (f"curl {devices}", "the gateway, and that it is Connected"),
+        (f".venv/bin/python examples/python/read_queue.py {queue}", "its readings as they arrive"),
+        (".venv/bin/python -m x400 press", "press its button: one more reading"),
+        (".venv/bin/python -m x400 notify --level alarm Flood", "raise an alarm"),
+    ):
+        console.print(f"  [dim]# {meaning}[/]")
+        console.out(f"  {command}", highlight=False)
+    console.print()
+    console.print(
+        f"[dim]All of this is in {settings.state_dir}/demo.json, logs are in "
+        f"{settings.state_dir}/logs. Ctrl-C stops everything; the next start continues.[/]"
+    )

@@ -1,0 +1,87 @@
+"""The first account and its gateway, made once with the operator's tool."""
+
+import asyncio
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from stack.environment import Endpoints
+from stack.keys import write_private
+from stack.local import StackError
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What the card shows and `.run/demo.json` keeps, for people and programs."""
+
+    dashboard_url: str
+    api_url: str
+    ota_url: str
+    user_id: str
+    api_key: str
+    username: str
+    password: str
+    device_id: str
+    device_key: str
+    device_connection_string: str
+    queue_connection_string: str
+    iothub_connection_string: str
+    eventhub_connection_string: str
+    servicebus_connection_string: str
+    cosmos_endpoint: str
+    cosmos_key: str
+    blob_connection_string: str
+    ca_file: str
+
+
+def load(path: Path) -> Demo | None:
+    """The demo of an earlier start, if there is one."""
+    return Demo(**json.loads(path.read_text())) if path.exists() else None
+
+
+async def make(path: Path, endpoints: Endpoints, environment: dict[str, str]) -> Demo:
+    """Create account and gateway, pair them, and write `path`. Raises StackError."""
+    made = await operator(environment, "quickstart", "--username", "demo", "--device-name", "Demo")
+    demo = Demo(
+        dashboard_url=endpoints.api_url,
+        api_url=endpoints.api_url,
+        ota_url=endpoints.ota_url,
+        user_id=made["user_id"],
+        api_key=made["api_key"],
+        username=made["username"],
+        password="",  # people sign in with the dashboard, which is not part of the stack yet
+        device_id=made["device_id"],
+        device_key=made["device_key"],
+        device_connection_string=made["device_connection_string"],
+        queue_connection_string=made["queue_connection_string"],
+        iothub_connection_string=endpoints.iothub,
+        eventhub_connection_string=endpoints.eventhub,
+        servicebus_connection_string=endpoints.servicebus,
+        cosmos_endpoint=endpoints.cosmos,
+        cosmos_key=endpoints.keys.cosmos,
+        blob_connection_string=endpoints.blob,
+        ca_file=endpoints.ca_file,
+    )
+    write_private(path, json.dumps(asdict(demo), indent=2) + "\n")
+    return demo
+
+
+async def operator(environment: dict[str, str], *arguments: str) -> Any:
+    """Run the operator's tool and return what it prints as JSON. Raises StackError."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "services.api.operator",
+        *arguments,
+        "--json",
+        env={**os.environ, **environment},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    output, errors = await child.communicate()
+    if child.returncode != 0:
+        raise StackError(f"the operator's tool failed: {errors.decode(errors='replace').strip()}")
+    return json.loads(output)

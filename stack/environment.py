@@ -1,0 +1,122 @@
+"""The environment of each process: all that tells one machine from the cloud."""
+
+import json
+from dataclasses import dataclass
+
+from stack.keys import Keys
+from stack.settings import StackSettings
+
+EVENT_HUB = "mymote"
+NAMESPACE = "local"
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """The local Azure's addresses and connection strings."""
+
+    settings: StackSettings
+    keys: Keys
+
+    @property
+    def api_url(self) -> str:
+        return f"http://{self.settings.hostname}:{self.settings.api_port}"
+
+    @property
+    def ota_url(self) -> str:
+        return f"http://{self.settings.hostname}:{self.settings.ota_port}"
+
+    @property
+    def ingest_url(self) -> str:
+        return f"http://{self.settings.hostname}:{self.settings.ingest_port}"
+
+    @property
+    def servicebus(self) -> str:
+        return (
+            f"Endpoint=sb://{self.settings.hostname}:{self.settings.amqp_port};"
+            f"SharedAccessKeyName=RootManageSharedAccessKey;"
+            f"SharedAccessKey={self.keys.servicebus};UseDevelopmentEmulator=true;"
+        )
+
+    @property
+    def eventhub(self) -> str:
+        return f"{self.servicebus}EntityPath={EVENT_HUB}"
+
+    @property
+    def iothub(self) -> str:
+        return (
+            f"HostName={self.settings.hostname}:{self.settings.https_port};"
+            f"SharedAccessKeyName=iothubowner;SharedAccessKey={self.keys.iothub}"
+        )
+
+    @property
+    def cosmos(self) -> str:
+        return f"http://{self.settings.hostname}:{self.settings.cosmos_port}"
+
+    @property
+    def blob(self) -> str:
+        return (
+            "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
+            f"AccountKey={self.keys.blob};"
+            f"BlobEndpoint=http://{self.settings.hostname}:{self.settings.blob_port}"
+            "/devstoreaccount1;"
+        )
+
+    @property
+    def ca_file(self) -> str:
+        return str((self.settings.state_dir / "azure" / "ca.pem").resolve())
+
+
+def emulator_environment(settings: StackSettings, keys: Keys) -> dict[str, str]:
+    """For `python -m emulator`."""
+    ports = {
+        name: str(port)
+        for name, port in settings.listening_ports().items()
+        if name not in {"api_port", "ingest_port"}
+    }
+    values = ports | {
+        "state_dir": str(settings.state_dir / "azure"),
+        "bind": settings.bind,
+        "hostname": settings.hostname,
+        "event_hub": EVENT_HUB,
+        "servicebus_key": keys.servicebus,
+        "iothub_key": keys.iothub,
+        "cosmos_key": keys.cosmos,
+        "blob_key": keys.blob,
+    }
+    return {f"MYMOTE_EMULATOR_{name.upper()}": value for name, value in values.items()}
+
+
+def service_environment(endpoints: Endpoints) -> dict[str, str]:
+    """For every service and for the operator's tool."""
+    settings = endpoints.settings
+    return {
+        "MYMOTE_BIND": settings.bind,
+        "MYMOTE_API_PORT": str(settings.api_port),
+        "MYMOTE_INGEST_PORT": str(settings.ingest_port),
+        "MYMOTE_COSMOS_ENDPOINT": endpoints.cosmos,
+        "MYMOTE_COSMOS_KEY": endpoints.keys.cosmos,
+        "MYMOTE_EVENTHUB": endpoints.eventhub,
+        "MYMOTE_IOTHUB": endpoints.iothub,
+        "MYMOTE_IOTHUB_AMQP_PORT": str(settings.amqps_port),
+        "MYMOTE_SERVICEBUS_NAMESPACES": json.dumps({NAMESPACE: endpoints.servicebus}),
+        "MYMOTE_SERVICEBUS_ADMINISTRATION_PORT": str(settings.https_port),
+        "MYMOTE_BLOB": endpoints.blob,
+        "MYMOTE_CA_FILE": endpoints.ca_file,
+    }
+
+
+def gateway_environment(endpoints: Endpoints, connection: str, device_key: str) -> dict[str, str]:
+    """For `python -m x400 run`: its secrets travel in the environment, not in its arguments."""
+    settings = endpoints.settings
+    return {
+        "MYMOTE_X400_STATE": str(settings.state_dir / "x400"),
+        "MYMOTE_X400_CONNECTION_STRING": connection,
+        "MYMOTE_X400_DEVICE_KEY": device_key,
+        "MYMOTE_X400_PORT": str(settings.mqtts_port),
+        "MYMOTE_X400_CA_FILE": endpoints.ca_file,
+    }
+
+
+def dotenv(environment: dict[str, str]) -> str:
+    """Lines that a shell can read with `set -a; . FILE`."""
+    return "".join(f"{name}='{value}'\n" for name, value in sorted(environment.items()))

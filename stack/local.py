@@ -1,0 +1,137 @@
+"""The whole platform as processes on this machine: what `make run` and the tests start."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+
+from stack import keys
+from stack.environment import Endpoints, emulator_environment, service_environment
+from stack.process import Process
+from stack.settings import StackSettings
+
+READY_SECONDS = 60.0
+POLL_SECONDS = 0.1
+
+
+class StackError(Exception):
+    """The stack cannot start or go on; the message says why and what to do."""
+
+
+@dataclass
+class LocalStack:
+    """Processes by name: `azure`, `api`, `ingest`, and gateways that the caller adds."""
+
+    settings: StackSettings
+    endpoints: Endpoints
+    processes: dict[str, Process] = field(default_factory=dict)
+
+    @classmethod
+    def prepare(cls, settings: StackSettings) -> "LocalStack":
+        """Read or make the keys; nothing is started yet."""
+        made = keys.load_or_make(settings.state_dir / "keys.json")
+        return cls(settings, Endpoints(settings, made))
+
+    @property
+    def service_environment(self) -> dict[str, str]:
+        return service_environment(self.endpoints)
+
+    def check_ports(self) -> None:
+        """Raises StackError where another program has one of the ports."""
+        for name, port in self.settings.listening_ports().items():
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind((self.settings.bind, port))
+                except OSError as error:
+                    raise StackError(
+                        f"port {port} on {self.settings.bind} cannot be used ({error.strerror}). "
+                        f"Stop the program that has it, or choose another port: "
+                        f"MYMOTE_STACK_{name.upper()}=… make run"
+                    ) from error
+
+    async def start_azure(self) -> None:
+        """Start the local Azure and wait until each of its ports answers."""
+        environment = emulator_environment(self.settings, self.endpoints.keys)
+        await self.start("azure", ("emulator",), environment)
+        ports = self.settings.listening_ports()
+        mine = [port for name, port in ports.items() if name not in {"api_port", "ingest_port"}]
+        for port in mine:
+            await self.wait("azure", lambda port=port: self._listens(port))  # type: ignore[misc]
+
+    async def start_service(self, name: str) -> None:
+        """Start `api` or `ingest`; `wait_ready` tells when it can be used."""
+        await self.start(name, (f"services.{name}",), self.service_environment)
+
+    async def wait_ready(self, name: str) -> None:
+        """Wait until the service's /readyz answers 200."""
+        base = {"api": self.endpoints.api_url, "ingest": self.endpoints.ingest_url}[name]
+        async with aiohttp.ClientSession() as session:
+
+            async def ready() -> bool:
+                try:
+                    async with session.get(f"{base}/readyz") as response:
+                        return response.status == 200
+                except aiohttp.ClientError:
+                    return False
+
+            await self.wait(name, ready)
+
+    async def wait_connected(self, name: str, user_id: str, api_key: str, device_id: str) -> None:
+        """Wait until the api says that the device of gateway process `name` is connected."""
+        url = f"{self.endpoints.api_url}/api/user/{user_id}/{api_key}/devices/{device_id}/status"
+        async with aiohttp.ClientSession() as session:
+
+            async def connected() -> bool:
+                async with session.get(url) as response:
+                    body = await response.json()
+                return bool(body.get("connectionState") == "Connected")
+
+            await self.wait(name, connected)
+
+    async def start(
+        self, name: str, arguments: tuple[str, ...], environment: dict[str, str]
+    ) -> None:
+        """Start a process under a name, or start it again."""
+        process = Process(name, arguments, environment, self.log_file(name))
+        self.processes[name] = process
+        await process.start()
+
+    async def restart(self, name: str) -> None:
+        """Start a process that ended, as it was started before."""
+        await self.processes[name].start()
+
+    async def wait(self, name: str, ready: Callable[[], Awaitable[bool]]) -> None:
+        """Wait until `ready`. Raises StackError if the process ends or 60 seconds pass."""
+        process = self.processes[name]
+        deadline = asyncio.get_running_loop().time() + READY_SECONDS
+        while not await ready():
+            if not process.running:
+                raise StackError(f"{name} ended while starting. {self.explain(name)}")
+            if asyncio.get_running_loop().time() > deadline:
+                raise StackError(f"{name} is not ready after 60 s. {self.explain(name)}")
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def stop(self) -> None:
+        """Stop everything, last started first, the local Azure last."""
+        for process in reversed(self.processes.values()):
+            await process.stop()
+
+    def log_file(self, name: str) -> Path:
+        return self.settings.state_dir / "logs" / f"{name}.log"
+
+    def explain(self, name: str) -> str:
+        """Where the log is, and its end."""
+        process = self.processes[name]
+        return f"Its log is {process.log_file} and ends:\n{process.last_lines()}"
+
+    async def _listens(self, port: int) -> bool:
+        try:
+            _, writer = await asyncio.open_connection(self.settings.bind, port)
+        except OSError:
+            return False
+        writer.close()
+        return True
