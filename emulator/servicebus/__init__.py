@@ -1,0 +1,1 @@
+"""Service Bus queues: the broker on SQLite, its AMQP nodes and its administration over REST."""
