@@ -1,0 +1,323 @@
+"""The Iomote Core: what the App-processor talks to, and what talks to the cloud.
+
+Each public method is one request of the serial protocol; a refused one raises IomoteError.
+So the Arduino-like API (`x400.app`) sits on it, and a server of serial frames can as well.
+"""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+
+from x400 import messages
+from x400.cloud import Cloud, tls_context
+from x400.credentials import DeviceCredentials
+from x400.delivery import Delivery
+from x400.errors import ErrorCode, IomoteError
+from x400.inbox import Inbox
+from x400.messages import Draft, Event, Kind, Stored
+from x400.network import ApnConfig, EthernetConfig
+from x400.outbox import Outbox
+from x400.session import HubSession
+from x400.settings import GatewaySettings
+from x400.status import LED_OF_STATUS, CloudLed, NetStatus, NetType
+from x400.store import Store
+from x400.twin import Twin
+
+OWN_PROPERTIES = frozenset(
+    {"fwversion", "app_name", "app_version", "connectivity", "ICCID", "type"}
+    | {"ota_app", "ota_firmware"}
+)
+APP_NAME_CHARACTERS = 100
+PROPERTIES_BYTES = 8192
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the app was told about a message: `stored` is durable, or None with a code."""
+
+    code: int  # 0, or a negative IOMOTE_ERR_*
+    draft: Draft
+    stored: Stored | None
+
+
+class Core:
+    """One life of the Iomote Core, from a reset to the next. Use it on one event loop only."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        credentials: DeviceCredentials,
+        store: Store,
+        *,
+        on_outcome: Callable[[Outcome], None],
+        on_change: Callable[[], None],
+        on_reset: Callable[[str], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._clock = clock
+        self._on_outcome = on_outcome
+        self._on_change = on_change
+        self._on_reset = on_reset
+        limits = {
+            Kind.DATA: settings.daily_messages,
+            Kind.NOTIFICATION: settings.daily_notifications,
+        }
+        self.outbox = Outbox(store, limits, settings.storage_bytes, clock)
+        self.inbox = Inbox(store, on_change, self._fault)
+        self.twin = Twin(store)
+        self.app_running = True
+        self._delivery = Delivery(self.outbox, settings.window, on_change, self._fault)
+        override = store.note("connection_string")
+        if override:
+            credentials = DeviceCredentials.parse(override)
+            log.info("%s: as the app's connStr says", credentials.device_id)
+        self._session = HubSession(
+            self._delivery,
+            self.inbox,
+            self.twin,
+            own_properties=self._own_properties,
+            wipe=self.wipe,
+            reset=on_reset,
+        )
+        self.cloud = Cloud(settings, credentials, self._session, self._status_changed)
+        self._task: asyncio.Task[None] | None = None
+        self._fault_timer: asyncio.TimerHandle | None = None
+        self._alive = False
+        self._broken = False
+
+    def start(self, event: Event, detail: str) -> None:
+        """Begin to connect, and note why the Core started."""
+        if not self._settings.plain:
+            tls_context(self._settings.ca_file)
+        self._alive = True
+        self.tell(event, detail)
+        self._task = asyncio.create_task(self._run(), name=f"core {self.device_id}")
+
+    async def stop(self, *, orderly: bool) -> None:
+        """End this life; orderly lets what is in flight arrive and says DISCONNECT."""
+        self._alive = False
+        if self._fault_timer is not None:
+            self._fault_timer.cancel()
+        if orderly:
+            await self.cloud.close()
+            self._delivery.flush()
+        self._session.end()
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    # What the App-processor asks
+
+    def hello(self, name: str, version: tuple[int, int, int]) -> int:
+        """`begin` and `rtcSync` (0100): the app's name and version; the Unix time in seconds."""
+        self._require_alive()
+        if not 0 < len(name) <= APP_NAME_CHARACTERS or not name.isprintable():
+            raise IomoteError(ErrorCode.IOMOTE_ERR_DATA, "the app name has 1 to 100 characters")
+        if not all(0 <= number <= 255 for number in version):
+            raise IomoteError(ErrorCode.IOMOTE_ERR_DATA, "version numbers go from 0 to 255")
+        self.app_running = True
+        app = {"app_name": name, "app_version": ".".join(map(str, version))}
+        if app != self._store.note("app"):
+            self._store.set_note("app", app)
+        self.twin.report_changed(app)
+        self._on_change()
+        return int(self._clock())
+
+    def send_message(
+        self,
+        body: bytes,
+        content_type: str | None = None,
+        content_encoding: str | None = None,
+        user_route: str | None = None,
+    ) -> Stored:
+        """`sendMessage` (0206): durable on return."""
+        draft = Draft(Kind.DATA, body)
+        return self._send(
+            draft, lambda: messages.data(body, content_type, content_encoding, user_route)
+        )
+
+    def send_notification(self, level: int, body: bytes) -> Stored:
+        """`sendNotification` (05xx): durable on return."""
+        draft = Draft(Kind.NOTIFICATION, body)
+        return self._send(draft, lambda: messages.notification(level, body))
+
+    def device_key(self) -> str:
+        """`devKey` (0403)."""
+        self._require_alive()
+        return self._settings.key()
+
+    def messages_pending(self) -> int:
+        """`messagesPending` (0405): what the app sent and the cloud has not yet."""
+        self._require_alive()
+        return self.outbox.pending_of_app()
+
+    def messages_left(self) -> int:
+        """How many data messages today's quota still takes."""
+        self._require_alive()
+        return self.outbox.left(Kind.DATA)
+
+    def net_status(self) -> tuple[NetStatus, NetType]:
+        """`netStatus` (0406)."""
+        status = NetStatus.HARDWARE_ERROR if self._broken else self.cloud.status
+        modem = self._settings.connectivity == "modem"
+        return status, NetType.MODEM if modem else NetType.ETHERNET
+
+    def apply_net_config(self, config: EthernetConfig) -> None:
+        """`applyNetConfig` (0400): kept, and the network comes up anew."""
+        self._require_alive()
+        config.check()
+        self._store.set_note("ethernet", asdict(config))
+        self._network_changed("ethernet: DHCP" if config.dhcp else f"ethernet: {config.ip}")
+
+    def apn_set_params(self, config: ApnConfig) -> None:
+        """`apnSetParams` (0401): kept, and the network comes up anew."""
+        self._require_alive()
+        self._store.set_note("apn", asdict(config))
+        self._network_changed(f"modem: APN {config.server or '(automatic)'}")
+
+    def set_connection_string(self, text: str) -> None:
+        """`connStr` (0402): kept, and used from now on instead of the one made with."""
+        self._require_alive()
+        try:
+            credentials = DeviceCredentials.parse(text)
+        except ValueError as error:
+            raise IomoteError(ErrorCode.IOMOTE_ERR_DATA, str(error)) from None
+        self._store.set_note("connection_string", text)
+        self.cloud.credentials = credentials
+        self.cloud.restart("the app gave another connection string")
+
+    def cloud_enable(self, on: bool) -> None:
+        """`cloudEnabled` (0408): until the next reset."""
+        self._require_alive()
+        self.cloud.set_enabled(on)
+
+    def user_message_read(self) -> bytes | None:
+        """`userMessageRead` (0301): the oldest, then erased; None where there is none."""
+        self._require_alive()
+        body = self.inbox.read()
+        self._on_change()
+        return body
+
+    def user_messages_clear(self) -> None:
+        """`userMessageClearAll` (0300)."""
+        self._require_alive()
+        self.inbox.clear()
+        self._on_change()
+
+    def settings_read(self) -> str:
+        """`settingsRead` (0600): the latest settings of the device twin, as JSON."""
+        self._require_alive()
+        return json.dumps(self.twin.settings, ensure_ascii=False)
+
+    def properties_send(self, text: str | bytes) -> None:
+        """`propertiesSend` (0601): a JSON object of reported properties, kept until sent."""
+        self._require_alive()
+        if len(text) > PROPERTIES_BYTES:
+            raise IomoteError(ErrorCode.IOMOTE_ERR_MSG_SIZE, "at most 8192 bytes are taken")
+        try:
+            patch = json.loads(text)
+        except ValueError as error:
+            raise IomoteError(ErrorCode.IOMOTE_ERR_DATA, f"not JSON: {error}") from None
+        if not isinstance(patch, dict):
+            raise IomoteError(ErrorCode.IOMOTE_ERR_DATA, "not a JSON object")
+        taken = OWN_PROPERTIES & patch.keys()
+        if taken or any(name.startswith("$") for name in patch):
+            raise IomoteError(
+                ErrorCode.IOMOTE_ERR_DATA,
+                f"the Core itself reports {', '.join(sorted(OWN_PROPERTIES))}",
+            )
+        self.twin.report(patch)
+
+    # What the rest of the gateway sees
+
+    @property
+    def device_id(self) -> str:
+        """The identity at the hub."""
+        return self.cloud.credentials.device_id
+
+    @property
+    def led(self) -> CloudLed:
+        """The CLOUD LED."""
+        if not self.app_running:
+            return CloudLed.APP_RESTARTING
+        return LED_OF_STATUS[self.net_status()[0]]
+
+    def tell(self, event: Event, detail: str) -> None:
+        """Put an event on the device's timeline, if the store takes it."""
+        try:
+            if not self.outbox.add_event(event, detail):
+                log.warning("%s: too many events wait; dropped %s", self.device_id, event)
+        except IomoteError as error:
+            self._fault(error)
+        self._delivery.pump()
+
+    def wipe(self) -> None:
+        """Forget every message both ways, durably; the quota stays. Raises IomoteError."""
+        with self._store.transaction() as db:
+            self.outbox.wipe(db)
+            self.inbox.wipe(db)
+        self.outbox.forget()
+        self.inbox.forget()
+
+    async def _run(self) -> None:
+        try:
+            await self.cloud.run()
+        except IomoteError as error:
+            self._fault(error)
+
+    def _send(self, draft: Draft, check: Callable[[], Draft]) -> Stored:
+        try:
+            self._require_alive()
+            draft = check()
+            stored = self.outbox.add(draft)
+        except IomoteError as error:
+            self._on_outcome(Outcome(error.code, draft, None))
+            if error.code is ErrorCode.IOMOTE_ERR_STORAGE_WR:
+                self._fault(error)
+            self._delivery.pump()
+            raise
+        self._on_outcome(Outcome(0, draft, stored))
+        self._delivery.pump()
+        return stored
+
+    def _require_alive(self) -> None:
+        if not self._alive:
+            raise IomoteError(ErrorCode.IOMOTE_ERR_TIMEOUT, "the Iomote Core is restarting")
+
+    def _own_properties(self) -> dict[str, str]:
+        settings = self._settings
+        own = {
+            "fwversion": settings.fwversion,
+            "connectivity": settings.connectivity,
+            "ICCID": settings.iccid,
+            "type": settings.model,
+        }
+        return own | (self._store.note("app") or {})
+
+    def _network_changed(self, detail: str) -> None:
+        self.tell(Event.NETWORK_CHANGED, detail)
+        self.cloud.restart("the network settings changed")
+
+    def _status_changed(self, status: NetStatus) -> None:
+        log.debug("%s: %s", self.device_id, status.name)
+        self._on_change()
+
+    def _fault(self, error: IomoteError) -> None:
+        """The store does not take writes: show it, and reset in a minute."""
+        if self._broken or not self._alive:
+            return
+        self._broken = True
+        log.error("%s: hardware fault: %s", self.device_id, error)
+        self._on_change()
+        self._fault_timer = asyncio.get_running_loop().call_later(
+            self._settings.fault_reset, self._on_reset, "after a hardware fault"
+        )

@@ -1,0 +1,222 @@
+"""A whole X400: power, the Iomote Core, the App-processor with its sketch, pins and cable."""
+
+import asyncio
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from x400.app import Iomote
+from x400.board import DATAREQ, Board
+from x400.core import Core, Outcome
+from x400.messages import Event
+from x400.settings import GatewaySettings
+from x400.status import NetStatus
+from x400.store import Store
+
+Sketch = Callable[[Iomote], Awaitable[None]]
+
+SKETCH_RESTART_SECONDS = 10.0
+
+log = logging.getLogger(__name__)
+
+
+class Gateway:
+    """Start it, use `app` as a sketch would, wait with `until_delivered`, stop or kill it.
+
+    A second Gateway with the same settings goes on with the first one's store, once that one
+    was stopped or killed. `on_outcome` is called for each message of the app, before the app
+    gets its answer: what it tells as stored is durable.
+    """
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        *,
+        sketch: Sketch | None = None,
+        on_outcome: Callable[[Outcome], None] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.settings = settings
+        self.credentials = settings.credentials()  # raises ValueError
+        self.board = Board()
+        self._sketch = sketch
+        self._clock = clock
+        self._watchers = [on_outcome] if on_outcome else []
+        if settings.acknowledgement_log is not None:
+            self._watchers.append(self._log_acknowledged)
+        self._plugged = True
+        self._store: Store | None = None
+        self._core: Core | None = None
+        self._app: Iomote | None = None
+        self._sketch_task: asyncio.Task[None] | None = None
+        self._reset_task: asyncio.Task[None] | None = None
+        self._waiters: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
+        self.resets = 0
+
+    async def start(self) -> None:
+        """Power on. Raises StoreInUseError, ValueError, OSError (the CA file)."""
+        self._power_on(Event.STARTED, "power on")
+
+    async def stop(self) -> None:
+        """Power off in an orderly way: what is in flight arrives first."""
+        await self._power_off(orderly=True)
+
+    async def kill(self) -> None:
+        """Power off as a cut cable does: nothing is finished, nothing is said to the hub."""
+        await self._power_off(orderly=False)
+
+    @property
+    def core(self) -> Core:
+        """The Iomote Core of this life; a reset makes a new one."""
+        if self._core is None:
+            raise RuntimeError("the gateway is not started")
+        return self._core
+
+    @property
+    def app(self) -> Iomote:
+        """The library's object, as the sketch has it; a reset makes a new one."""
+        if self._app is None:
+            raise RuntimeError("the gateway is not started")
+        return self._app
+
+    def press(self) -> None:
+        """Push the front panel's button."""
+        self.board.press()
+
+    def unplug(self) -> None:
+        """Pull the network cable."""
+        self._plugged = False
+        self.core.cloud.set_plugged(False)
+
+    def plug(self) -> None:
+        """Put the network cable back."""
+        self._plugged = True
+        self.core.cloud.set_plugged(True)
+
+    def reset(self, why: str) -> None:
+        """Reset the gateway: the connection drops, Core and app start again."""
+        if self._reset_task is None or self._reset_task.done():
+            self._reset_task = asyncio.create_task(self._reset(why))
+
+    async def until_delivered(self, seconds: float = 30) -> None:
+        """Wait until the cloud has everything stored. Raises TimeoutError."""
+        await self._until(
+            lambda: self._core is not None and not self.core.outbox.pending(), seconds
+        )
+
+    async def until_connected(self, seconds: float = 30) -> None:
+        """Wait for the CLOUD LED to be green. Raises TimeoutError."""
+        await self._until(lambda: self._status() is NetStatus.CLOUD_CONNECTED, seconds)
+
+    async def until_user_message(self, seconds: float = 30) -> None:
+        """Wait until a user message can be read. Raises TimeoutError."""
+        await self._until(lambda: self._core is not None and self.core.inbox.waiting() > 0, seconds)
+
+    def watch(self, watcher: Callable[[Outcome], None]) -> Callable[[], None]:
+        """Call `watcher` for each message of the app, too; returns how to end that."""
+        self._watchers.append(watcher)
+        return lambda: self._watchers.remove(watcher)
+
+    def _power_on(self, event: Event, detail: str) -> None:
+        path = self.settings.state / f"{self.credentials.device_id}.db"
+        self._store = Store(path, self.settings.durability)
+        self._core = Core(
+            self.settings,
+            self.credentials,
+            self._store,
+            on_outcome=self._outcome,
+            on_change=self._core_changed,
+            on_reset=self.reset,
+            clock=self._clock,
+        )
+        self._core.cloud.set_plugged(self._plugged)
+        self._app = Iomote(self._core, self.board)
+        self._core.app_running = self._sketch is None
+        self._core.start(event, detail)
+        if self._sketch is not None:
+            self._sketch_task = asyncio.create_task(self._run_sketch(self._sketch))
+        self._core_changed()
+
+    async def _power_off(self, *, orderly: bool) -> None:
+        if self._reset_task is not None and self._reset_task is not asyncio.current_task():
+            self._reset_task.cancel()
+            await asyncio.wait({self._reset_task})
+        if self._sketch_task is not None:
+            self._sketch_task.cancel()
+            await asyncio.wait({self._sketch_task})
+        if self._core is not None:
+            await self._core.stop(orderly=orderly)
+        if self._store is not None:
+            self._store.close()
+        self._store = self._core = self._app = self._sketch_task = None
+        self.board.reset()
+
+    async def _reset(self, why: str) -> None:
+        log.info("%s: reset %s", self.credentials.device_id, why)
+        await self._power_off(orderly=False)
+        self.resets += 1
+        self._power_on(Event.REBOOTED, why)
+
+    async def _run_sketch(self, sketch: Sketch) -> None:
+        """Run the sketch; one that ends or fails is started again, as a watchdog would."""
+        while True:
+            try:
+                await sketch(self.app)
+                why = "the app ended"
+            except Exception as error:
+                log.exception("%s: the app failed", self.credentials.device_id)
+                why = f"the app failed: {type(error).__name__}"
+            self.core.app_running = False
+            await asyncio.sleep(SKETCH_RESTART_SECONDS)
+            self.core.tell(Event.APP_RESTARTED, why)
+
+    def _outcome(self, outcome: Outcome) -> None:
+        for watcher in list(self._watchers):
+            watcher(outcome)
+
+    def _log_acknowledged(self, outcome: Outcome) -> None:
+        path = self.settings.acknowledgement_log
+        if outcome.stored is None or path is None:
+            return
+        line = {
+            "device": self.credentials.device_id,
+            "mid": outcome.stored.mid,
+            "kind": outcome.draft.kind.value,
+            "created_ms": outcome.stored.created_ms,
+            "sha256": hashlib.sha256(outcome.draft.body).hexdigest(),
+        }
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def _all_delivered(self) -> bool:
+        return self._core is not None and not self._core.outbox.pending()
+
+    def _status(self) -> NetStatus | None:
+        return None if self._core is None else self._core.net_status()[0]
+
+    def _core_changed(self) -> None:
+        if self._core is not None:
+            self.board.set_digital(DATAREQ, self._core.inbox.waiting() > 0)
+        for reached, waiter in self._waiters:
+            if not waiter.done() and reached():
+                waiter.set_result(None)
+
+    async def _until(self, reached: Callable[[], bool], seconds: float) -> None:
+        if reached():
+            return
+        waiting = (reached, asyncio.get_running_loop().create_future())
+        self._waiters.append(waiting)
+        try:
+            async with asyncio.timeout(seconds):
+                await waiting[1]
+        finally:
+            self._waiters.remove(waiting)
+
+
+async def stop_all(gateways: list[Gateway]) -> None:
+    """Stop a fleet, each gateway in an orderly way."""
+    with suppress(asyncio.CancelledError):
+        await asyncio.gather(*(gateway.stop() for gateway in gateways))

@@ -1,0 +1,115 @@
+"""What a gateway does over a connection to IoT Hub while it lasts."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from paho.mqtt.client import MQTTMessage
+
+from x400.delivery import Delivery
+from x400.errors import IomoteError
+from x400.inbox import Inbox
+from x400.link import Link
+from x400.methods import METHODS, MethodCall, reboot_order
+from x400.twin import DESIRED, RESPONSES, Twin
+
+DRAIN_SECONDS = 5.0  # for publishes in flight, before a connection is renewed or closed
+ANSWER_SECONDS = 2.0  # for the answer to `reboot` to arrive, before the reset
+
+log = logging.getLogger(__name__)
+
+
+class HubSession:
+    """Sorts what the hub sends, and sends what the store holds. Implements `cloud.Session`."""
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        inbox: Inbox,
+        twin: Twin,
+        *,
+        own_properties: Callable[[], Mapping[str, str]],
+        wipe: Callable[[], None],
+        reset: Callable[[str], None],
+    ) -> None:
+        self._delivery = delivery
+        self._inbox = inbox
+        self._twin = twin
+        self._own_properties = own_properties
+        self._wipe = wipe
+        self._reset = reset
+        self._over = False
+
+    def topics(self, device_id: str) -> list[str]:
+        """What a gateway subscribes to (azure-wire-facts.md)."""
+        devicebound = f"devices/{device_id}/messages/devicebound/#"
+        return [devicebound, f"{RESPONSES}#", f"{DESIRED}#", f"{METHODS}#"]
+
+    def receive(self, link: Link, message: MQTTMessage) -> None:
+        """A message of the hub; it may come before `run`, from the persistent session."""
+        if self._over or link.closed.done():
+            return
+        if message.topic.startswith("$iothub/"):
+            link.acknowledge(message)
+            try:
+                if message.topic.startswith(METHODS):
+                    self._call(link, MethodCall.parse(message))
+                else:
+                    self._twin.receive(message)
+            except IomoteError:
+                log.exception("the store failed on %s", message.topic)
+        else:
+            self._inbox.receive(link, message)
+
+    async def run(self, link: Link) -> None:
+        """Deliver messages and keep the twin in step until the link closes."""
+        self._delivery.attach(link)
+        await self._twin.run(link, self._own_properties())
+
+    async def drain(self) -> None:
+        """Publish nothing new; wait for PUBACKs, 5 seconds at most."""
+        self._delivery.detach()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await self._delivery.idle.wait()
+
+    def dropped(self) -> None:
+        """The connection is gone: what it had not acknowledged goes over the next."""
+        self._delivery.detach()
+        self._inbox.drop_connection()
+
+    def progress(self) -> int:
+        """How many messages the hub took."""
+        return self._delivery.delivered
+
+    def end(self) -> None:
+        """The Core's life is over: take nothing more."""
+        self._over = True
+        self.dropped()
+
+    def _call(self, link: Link, call: MethodCall) -> None:
+        """Answer a direct method; `reboot` resets once its answer has arrived."""
+        if call.name != "reboot":
+            link.publish(call.answer(404), b'{"error": "the gateway has no such method"}')
+            return
+        order = reboot_order(call.payload)
+        if order is None:
+            text = b'{"error": "the payload of reboot is {} or {\\"wipe\\": true}"}'
+            link.publish(call.answer(400), text)
+            return
+        try:
+            if order.wipe:
+                self._wipe()
+        except IomoteError:
+            log.exception("cannot wipe the store")
+            link.publish(call.answer(500), b'{"error": "the store cannot be wiped"}')
+            return
+        why = "by a direct method, messages wiped" if order.wipe else "by a direct method"
+
+        def reset() -> None:
+            if not self._over:
+                self._reset(why)
+
+        link.publish(call.answer(200), b'{"rebooting": true}', reset)
+        asyncio.get_running_loop().call_later(ANSWER_SECONDS, reset)
