@@ -63,9 +63,9 @@ class Store:
         """Return once everything written so far is committed."""
         if not self._open:
             return
-        done = asyncio.get_running_loop().create_future()
-        self.when_durable(lambda: done.done() or done.set_result(None))
-        await done
+        done = asyncio.Event()
+        self.when_durable(done.set)
+        await done.wait()
 
     def commit(self) -> None:
         """Commit now and call back who waits. Ends the process if the disk refuses."""

@@ -7,7 +7,7 @@ Bus, Event Hubs and IoT Hub know no frame. A service answers for its addresses w
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from emulator.sas import SasToken
 
@@ -58,6 +58,7 @@ class Attach:
     settled: bool  # the sender settles at once: receive-and-delete, or fire and forget
     selector: str | None  # the apache.org:selector-filter:string of a source
     properties: Mapping[str, Any]
+    capabilities: frozenset[str] = frozenset()  # the extensions that the client desires
 
 
 class OutgoingLink(Protocol):
@@ -133,6 +134,7 @@ class Response:
     condition: str | None = None
 
 
+@runtime_checkable
 class ManagementNode(Protocol):
     """An address that answers requests: `{entity}/$management`."""
 
