@@ -46,7 +46,19 @@ class Pairing(BaseModel):
     user_id: str
     device_name: str
     started_at: datetime
+    # When the device's document and tags were there and the gateway was told to wipe its store.
+    completed_at: datetime | None = None
     ended_at: datetime | None = None
+
+    @property
+    def owner(self) -> str:
+        """`Ledger.owner` of what is counted in this pairing."""
+        return ledger_owner(self.user_id, self.started_at)
+
+
+def ledger_owner(user_id: str, started_at: datetime) -> str:
+    """User id and start of the pairing: counts start again with each pairing."""
+    return f"{user_id} {started_at.isoformat()}"
 
 
 class Gateway(BaseModel):
@@ -87,7 +99,12 @@ class DeviceDocument(BaseModel):
     status_at: datetime | None = None  # when the status last changed, hub's time
     state_stream: str = ""  # "{event hub}/{partition}"
     state_position: int = -1  # sequence number in it
-    paired_at: datetime
+    paired_at: datetime  # equals the pairing's started_at
+
+    @property
+    def owner(self) -> str:
+        """`Ledger.owner` of what is counted in the present pairing."""
+        return ledger_owner(self.user_id, self.paired_at)
 
 
 class DayCount(BaseModel):

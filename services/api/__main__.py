@@ -1,0 +1,30 @@
+"""`python -m services.api`: serve the REST API."""
+
+import uvicorn
+
+from services.api.factory import create_app
+from services.api.settings import ApiSettings
+from shared.logs import configure_logging
+
+STOP_SECONDS = 8  # requests that run may end; then the process does
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT."""
+    settings = ApiSettings()
+    configure_logging("api", settings.log_level)
+    uvicorn.run(
+        create_app(settings),
+        host=settings.bind,
+        port=settings.api_port,
+        loop="uvloop",
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What the api decides. Knows no SDK and no HTTP."""

@@ -1,0 +1,84 @@
+"""How ids and keys look, and how new ones are made."""
+
+import hashlib
+import re
+import secrets
+
+from shared.errors import InvalidRequest
+
+# Lower case only: a queue is named after the user id, and Service Bus ignores case in names.
+_USER_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,49}")
+_GROUP_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_DEVICE_ID = re.compile(r"X400_[0-9a-f]{40}")
+_OTA_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_DEVICE_KEY = re.compile(r"[0-9A-Za-z]{64}")
+
+
+def new_user_id() -> str:
+    """64 random bits, a letter first."""
+    return f"u{secrets.token_hex(8)}"
+
+
+def new_group_id() -> str:
+    """64 random bits, a letter first."""
+    return f"g{secrets.token_hex(8)}"
+
+
+def new_api_key() -> str:
+    """256 random bits that need no quoting in a URL and never look like an option."""
+    return secrets.token_hex(32)
+
+
+def new_device_key() -> str:
+    """64 characters, 256 random bits."""
+    return secrets.token_hex(32)
+
+
+def device_id_of(device_key: str) -> str:
+    """`X400_` and the SHA-1 of the device key (design.md, "Messages").
+
+    Raises InvalidRequest where the key cannot be one.
+    """
+    if not _DEVICE_KEY.fullmatch(device_key):
+        raise InvalidRequest("A device key is 64 letters and digits; it is printed on the gateway.")
+    return f"X400_{hashlib.sha1(device_key.encode(), usedforsecurity=False).hexdigest()}"
+
+
+def is_user_id(text: str) -> bool:
+    """Whether a text could be the id of an account."""
+    return _USER_ID.fullmatch(text) is not None
+
+
+def is_device_id(text: str) -> bool:
+    """Whether a text could be the id of a gateway."""
+    return _DEVICE_ID.fullmatch(text) is not None
+
+
+def check_user_id(text: str) -> str:
+    """Raises InvalidRequest."""
+    if not is_user_id(text):
+        raise InvalidRequest("A user id is 1 to 50 lower-case letters, digits and '-'.")
+    return text
+
+
+def check_device_id(text: str) -> str:
+    """Raises InvalidRequest."""
+    if not is_device_id(text):
+        raise InvalidRequest("A device id is 'X400_' followed by 40 lower-case hex digits.")
+    return text
+
+
+def check_group_id(text: str) -> str:
+    """Raises InvalidRequest."""
+    if not _GROUP_ID.fullmatch(text):
+        raise InvalidRequest("A group id is 1 to 64 letters, digits, '_' and '-'.")
+    return text
+
+
+def check_ota_id(text: str) -> str:
+    """The id of an app, an app's version or a firmware. Raises InvalidRequest."""
+    if not _OTA_ID.fullmatch(text):
+        raise InvalidRequest(
+            "The id of an app, version or firmware is 1 to 64 letters, digits, '_', '.' and '-'."
+        )
+    return text

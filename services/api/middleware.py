@@ -1,0 +1,96 @@
+"""What happens to every request: correlation id, access log, metrics, headers, last resort."""
+
+import logging
+import re
+import time
+import uuid
+
+from prometheus_client import Counter, Histogram
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.api.routes.errors import error_response
+from shared.logs import correlation_id
+
+access_log = logging.getLogger("services.api.access")
+log = logging.getLogger(__name__)
+
+REQUESTS = Counter(
+    "mymote_api_requests", "Requests answered, by route and status", ["method", "route", "status"]
+)
+SECONDS = Histogram(
+    "mymote_api_request_seconds", "Time from a request's head to its reply's end", ["route"]
+)
+
+CORRELATION_HEADER = "X-Correlation-Id"
+_CORRELATION_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+NO_ROUTE = "(no route)"
+
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",  # API keys stand in URLs by contract
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class RequestRecorder:
+    """Names a request by its route's template and never by its path, which holds the key."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get(CORRELATION_HEADER, "")
+        correlation = given if _CORRELATION_ID.fullmatch(given) else uuid.uuid4().hex
+        token = correlation_id.set(correlation)
+        started = time.perf_counter()
+        status = 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers[CORRELATION_HEADER] = correlation
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_headers)
+        except Exception:
+            log.exception("a request failed")
+            if status:
+                raise
+            sentence = f"Something went wrong here; report it with the id {correlation}."
+            reply = error_response(500, sentence)
+            await reply(scope, receive, send_with_headers)
+        finally:
+            _record(scope, status, time.perf_counter() - started)
+            correlation_id.reset(token)
+
+
+def _record(scope: Scope, status: int, seconds: float) -> None:
+    route = getattr(scope.get("route"), "path", NO_ROUTE)
+    method = scope["method"] if scope["method"] in _METHODS else "(other)"
+    REQUESTS.labels(method, route, status).inc()
+    SECONDS.labels(route).observe(seconds)
+    state = scope.get("state", {})
+    client = scope.get("client")
+    access_log.info(
+        "request",
+        extra={
+            "method": method,
+            "route": route.replace("{webapi_key}", "[redacted]"),
+            "status": status,
+            "milliseconds": round(seconds * 1000, 1),
+            "user_id": state.get("user_id", ""),  # of callers that proved who they are
+            "device_id": state.get("device_id", ""),
+            "client": client[0] if client else "",
+        },
+    )

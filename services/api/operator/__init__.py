@@ -1,0 +1,1 @@
+"""The platform operator's command-line tool: accounts, groups and gateways."""

@@ -1,0 +1,39 @@
+"""What a command prints: a table or fields for people, one JSON value for programs."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+Row = Mapping[str, object]
+
+
+def print_fields(fields: Row, *, as_json: bool, said: str = "") -> None:
+    """One thing: each field on a line of its own, never wrapped, so that keys can be copied."""
+    if as_json:
+        typer.echo(json.dumps(fields))
+        return
+    if said:
+        typer.echo(said)
+    width = max(len(name) for name in fields)
+    for name, value in fields.items():
+        typer.echo(f"  {name:<{width}}  {value}")
+
+
+def print_rows(rows: Sequence[Row], *, as_json: bool, empty: str) -> None:
+    """Many things: a table, or `empty` with the next step where there are none."""
+    if as_json:
+        typer.echo(json.dumps(rows))
+        return
+    if not rows:
+        typer.echo(empty)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in rows[0]:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(str(value)) for value in row.values()))
+    Console().print(table)

@@ -1,0 +1,1 @@
+"""The edge of the api: parse, call, return."""

@@ -1,0 +1,109 @@
+"""Every refusal has the ERROR body: in replies and in the OpenAPI document."""
+
+import logging
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from shared.errors import MyMoteError
+from shared.schemas.contract import Error
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER_SECONDS = "5"
+RETRY_LATER = (429, 503)
+
+_MEANING = {
+    400: ("The request cannot be understood.", "A group id is 1 to 64 letters, digits, '_', '-'."),
+    401: (
+        "Unknown account or wrong key; the answer is the same for both.",
+        "Unknown user id or wrong API key; check both in your user profile.",
+    ),
+    404: (
+        "It does not exist, or belongs to another account.",
+        "This account has no device of this id; GET .../devices lists those it has.",
+    ),
+    409: (
+        "It contradicts what is there already.",
+        "IoT Hub no longer knows this gateway; ask the platform's operator to register it.",
+    ),
+    413: ("The body is too large.", "The body is 4096 bytes at most; send less."),
+    415: (
+        "The body is of another type.",
+        "Send the body with the header Content-Type: application/json.",
+    ),
+    429: (
+        "A limit is reached; see Retry-After.",
+        "50 messages wait for this device already; try again when it is online.",
+    ),
+    501: (
+        "This installation does not have the part that would answer.",
+        "This installation has no OTA service; apps and firmware cannot be sent from here.",
+    ),
+    503: (
+        "Something behind the api does not answer; see Retry-After.",
+        "The database does not answer; try again in a few seconds.",
+    ),
+}
+
+_PLAIN = {
+    404: "There is nothing at this path; /docs lists the calls.",
+    405: "This path does not take this method; /docs lists the calls.",
+}
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route: each status with its meaning and an example."""
+    return {
+        status: {
+            "model": Error,
+            "description": _MEANING[status][0],
+            "content": {"application/json": {"example": {"error": _MEANING[status][1]}}},
+        }
+        for status in statuses
+    }
+
+
+def error_response(
+    status: int, sentence: str, headers: dict[str, str] | None = None
+) -> JSONResponse:
+    """A reply with the ERROR body."""
+    headers = dict(headers or {})
+    if status in RETRY_LATER:
+        headers.setdefault("Retry-After", RETRY_AFTER_SECONDS)
+    return JSONResponse(Error(error=sentence).model_dump(), status_code=status, headers=headers)
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Whatever refuses, the reply has the ERROR body."""
+    app.add_exception_handler(MyMoteError, _refused)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _invalid)
+
+
+async def _refused(_request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, MyMoteError) or error.status == 500:
+        raise error
+    return error_response(error.status, str(error))
+
+
+async def _http(_request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, HTTPException):
+        raise error
+    sentence = _PLAIN.get(error.status_code, str(error.detail))
+    headers = dict(error.headers) if error.headers else None
+    return error_response(error.status_code, sentence, headers)
+
+
+async def _invalid(_request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    # Where and why only: the value itself may be a key.
+    problems = [
+        f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+        for problem in error.errors()
+    ]
+    return error_response(400, f"The request cannot be understood: {'; '.join(problems)}.")

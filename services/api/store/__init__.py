@@ -1,0 +1,1 @@
+"""Where the api keeps things: Cosmos DB and Service Bus, and nothing but them."""

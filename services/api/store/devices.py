@@ -1,0 +1,73 @@
+"""Container `devices`: the paired gateways, one partition for each account."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from azure.core import MatchConditions
+from azure.cosmos.aio import ContainerProxy
+from azure.cosmos.exceptions import (
+    CosmosAccessConditionFailedError,
+    CosmosResourceNotFoundError,
+)
+
+from services.api.store.cosmos import LIST_PAGE, LIST_SECONDS, cosmos_call
+from shared.schemas.documents import DeviceDocument
+
+
+@dataclass(frozen=True)
+class Devices:
+    """An account's view of its gateways."""
+
+    container: ContainerProxy
+
+    async def get(self, user_id: str, device_id: str) -> DeviceDocument | None:
+        """A point read."""
+        try:
+            async with cosmos_call():
+                item = await self.container.read_item(device_id, partition_key=user_id)
+        except CosmosResourceNotFoundError:
+            return None
+        return DeviceDocument.model_validate(item)
+
+    async def of_account(self, user_id: str) -> list[DeviceDocument]:
+        """All devices of one account, ordered by id."""
+        return await self._query("SELECT * FROM c ORDER BY c.id", user_id, [])
+
+    async def of_group(self, user_id: str, group_id: str) -> list[DeviceDocument]:
+        """The devices of one group, ordered by id."""
+        query = "SELECT * FROM c WHERE c.group_id = @group ORDER BY c.id"
+        return await self._query(query, user_id, [{"name": "@group", "value": group_id}])
+
+    async def put(self, device: DeviceDocument) -> None:
+        """Create, or replace what an earlier pairing left."""
+        async with cosmos_call():
+            await self.container.upsert_item(device.model_dump(mode="json"))
+
+    async def delete(self, user_id: str, device_id: str, *, paired_at: datetime) -> None:
+        """Remove the device of one pairing; a later pairing's stays."""
+        while True:
+            try:
+                async with cosmos_call():
+                    item = await self.container.read_item(device_id, partition_key=user_id)
+                    if DeviceDocument.model_validate(item).paired_at != paired_at:
+                        return
+                    await self.container.delete_item(
+                        device_id,
+                        partition_key=user_id,
+                        etag=item["_etag"],
+                        match_condition=MatchConditions.IfNotModified,
+                    )
+                return
+            except CosmosResourceNotFoundError:
+                return
+            except CosmosAccessConditionFailedError:
+                continue  # ingest changed its state in between
+
+    async def _query(
+        self, query: str, user_id: str, parameters: list[dict[str, object]]
+    ) -> list[DeviceDocument]:
+        async with cosmos_call(LIST_SECONDS):
+            items = self.container.query_items(
+                query, parameters=parameters, partition_key=user_id, max_item_count=LIST_PAGE
+            )
+            return [DeviceDocument.model_validate(item) async for item in items]

@@ -1,0 +1,295 @@
+"""IoT Hub for asyncio: the synchronous SDK in a few threads of its own.
+
+uamqp is not safe for use from two threads at once, so each thread owns one client. A client
+whose AMQP connection broke is dropped and built anew.
+"""
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from contextvars import copy_context
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+import uamqp
+from azure.iot.hub import IoTHubRegistryManager
+from azure.iot.hub.models import CloudToDeviceMethod, Twin, TwinProperties
+from msrest.exceptions import ClientException, HttpOperationError
+from requests.exceptions import RequestException
+from urllib3.util.retry import Retry
+
+from shared.clients import AzureClients
+from shared.errors import Conflict, MyMoteError, NotFound, TooMany, Unavailable
+
+log = logging.getLogger(__name__)
+
+THREADS = 4
+MAX_PENDING = 100  # calls that wait or run; more are refused
+SEND_SECONDS = 6.0
+HTTP_SECONDS = 10.0
+METHOD_SECONDS = 10  # how long a gateway may take to answer a direct method
+POLL_SECONDS = 0.001
+
+T = TypeVar("T")
+
+
+class DeviceOffline(Conflict):
+    """The gateway is not connected, or did not answer in time."""
+
+
+@dataclass(frozen=True)
+class DeviceTwin:
+    """What the hub knows of a device. `status` is `Connected` or `Disconnected`."""
+
+    status: str
+    reported: Mapping[str, Any]
+    desired: Mapping[str, Any]
+    tags: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class DeviceKeys:
+    """The two symmetric keys of a device's identity, base64."""
+
+    primary: str
+    secondary: str
+
+
+class IotHub:
+    """Calls to one IoT Hub. Every call raises `Unavailable` where the hub does not answer."""
+
+    def __init__(self, azure: AzureClients) -> None:
+        self._azure = azure
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="iothub")
+        self._local = threading.local()
+        self._clients: set[IoTHubRegistryManager] = set()
+        self._pending = 0
+
+    async def send_message(
+        self, device_id: str, body: bytes | str, message_id: str, expiry: datetime | None = None
+    ) -> None:
+        """Queue a user message, JSON, for a device; the hub keeps it two days at most.
+
+        It may be sent twice under the same message id; gateways drop an id they have seen.
+        Raises NotFound for a device without identity and TooMany where 50 wait for it already
+        (azure-wire-facts.md, "IoT Hub, device side").
+        """
+        data = body.encode() if isinstance(body, str) else body
+        await self._run(lambda hub: _send(hub, device_id, data, message_id, expiry), attempts=2)
+
+    async def invoke_method(self, device_id: str, name: str, payload: object) -> object:
+        """The gateway's answer to a direct method. Raises DeviceOffline, NotFound, Conflict."""
+        method = CloudToDeviceMethod(
+            method_name=name,
+            payload=payload,
+            response_timeout_in_seconds=METHOD_SECONDS,
+            connect_timeout_in_seconds=0,
+        )
+        result = await self._run(lambda hub: hub.invoke_device_method(device_id, method))
+        if result.status >= 400:
+            raise Conflict(f"The gateway refused {name} with status {result.status}.")
+        answer: object = result.payload
+        return answer
+
+    async def get_twin(self, device_id: str) -> DeviceTwin:
+        """Raises NotFound for a device without identity."""
+        twin = await self._run(lambda hub: hub.get_twin(device_id))
+        return DeviceTwin(
+            status=str(twin.connection_state),
+            reported=twin.properties.reported or {},
+            desired=twin.properties.desired or {},
+            tags=twin.tags or {},
+        )
+
+    async def patch_twin(
+        self,
+        device_id: str,
+        *,
+        desired: Mapping[str, Any] | None = None,
+        tags: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Merge desired properties and tags; None as a value removes it. Raises NotFound."""
+        properties = TwinProperties(desired=dict(desired)) if desired is not None else None
+        patch = Twin(tags=dict(tags) if tags is not None else None, properties=properties)
+        await self._run(lambda hub: hub.update_twin(device_id, patch, "*"))
+
+    async def create_device(self, device_id: str, keys: DeviceKeys) -> None:
+        """Register an identity. Raises Conflict where it exists."""
+        await self._run(
+            lambda hub: hub.create_device_with_sas(
+                device_id, keys.primary, keys.secondary, "enabled"
+            )
+        )
+
+    async def device_keys(self, device_id: str) -> DeviceKeys:
+        """Raises NotFound for a device without identity."""
+        identity = await self._run(lambda hub: hub.get_device(device_id))
+        key = identity.authentication.symmetric_key
+        return DeviceKeys(key.primary_key, key.secondary_key)
+
+    async def delete_device(self, device_id: str) -> None:
+        """Remove an identity. Raises NotFound where there is none."""
+        await self._run(lambda hub: hub.delete_device(device_id))
+
+    async def ping(self) -> None:
+        """Return when the hub answers."""
+        await self._run(lambda hub: hub.get_service_statistics())
+
+    def device_connection_string(self, device_id: str, keys: DeviceKeys) -> str:
+        """What a gateway connects with."""
+        host = _host(self._azure.settings.iothub.get_secret_value())
+        return f"HostName={host};DeviceId={device_id};SharedAccessKey={keys.primary}"
+
+    async def close(self) -> None:
+        """Wait for the calls that run and close the connections."""
+        await asyncio.to_thread(self._pool.shutdown, wait=True, cancel_futures=True)
+        await asyncio.gather(*(asyncio.to_thread(_close, hub) for hub in self._clients))
+
+    async def _run(self, call: Callable[[IoTHubRegistryManager], Any], *, attempts: int = 1) -> Any:
+        if self._pending >= MAX_PENDING:
+            raise Unavailable("IoT Hub is busy; try again in a few seconds.")
+        self._pending += 1
+        try:
+            work = asyncio.get_running_loop().run_in_executor(
+                self._pool, copy_context().run, self._attempt, call, attempts
+            )
+            return await work
+        finally:
+            self._pending -= 1
+
+    def _attempt(self, call: Callable[[IoTHubRegistryManager], T], attempts: int) -> T:
+        """Runs in a thread of the pool."""
+        for attempt in range(1, attempts + 1):
+            try:
+                return call(self._client())
+            except Exception as error:
+                known = _known(error)
+                if known is not None:
+                    raise known from error
+                log.warning(
+                    "a call to IoT Hub failed",
+                    extra={"error": type(error).__name__, "attempt": attempt},
+                )
+                self._drop()
+        raise Unavailable("IoT Hub does not answer; try again in a few seconds.")
+
+    def _client(self) -> IoTHubRegistryManager:
+        hub = getattr(self._local, "hub", None)
+        if hub is None:
+            hub = self._azure.iot_hub()
+            hub.protocol.config.connection.timeout = HTTP_SECONDS
+            # The SDK repeats every call, orders to gateways too, on each 5xx.
+            hub.protocol.config.retry_policy.policy = Retry(total=0, read=False)
+            self._local.hub = hub
+            self._clients.add(hub)
+        return hub
+
+    def _drop(self) -> None:
+        hub = getattr(self._local, "hub", None)
+        if hub is not None:
+            self._local.hub = None
+            self._clients.discard(hub)
+            _close(hub)
+
+
+@asynccontextmanager
+async def open_iot_hub(azure: AzureClients) -> AsyncIterator[IotHub]:
+    """IoT Hub for the life of a service."""
+    hub = IotHub(azure)
+    try:
+        yield hub
+    finally:
+        await hub.close()
+
+
+def _send(
+    hub: IoTHubRegistryManager,
+    device_id: str,
+    body: bytes,
+    message_id: str,
+    expiry: datetime | None,
+) -> None:
+    """Send over the SDK's AMQP client, within a time and with the hub's reason on refusal.
+
+    The SDK's own `send_c2d_message` waits for ever on a connection that hangs and reports any
+    refusal as a bare Exception.
+    """
+    refusals: list[Exception] = []
+
+    def settled(result: object, error: Exception | None) -> None:
+        if result != uamqp.constants.MessageSendResult.Ok:
+            refusals.append(error or ConnectionError("not sent"))
+
+    message = uamqp.Message(
+        body,
+        properties=uamqp.message.MessageProperties(
+            message_id=message_id,
+            to=f"/devices/{device_id}/messages/devicebound",
+            content_type="application/json",
+            content_encoding="utf-8",
+            absolute_expiry_time=int(expiry.timestamp() * 1000) if expiry else None,
+        ),
+    )
+    message.on_send_complete = settled
+    client = hub.amqp_svc_client.amqp_client
+    client.queue_message(message)
+    client.open()
+    deadline = time.monotonic() + SEND_SECONDS
+    while client.messages_pending():
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        if not client.do_work():
+            raise ConnectionError("the connection was closed")
+        time.sleep(POLL_SECONDS)
+    if refusals:
+        raise refusals[0]
+
+
+def _known(error: Exception) -> MyMoteError | None:
+    """The hub's refusal as one of ours; None where the connection is what failed."""
+    if isinstance(error, HttpOperationError):
+        return _from_status(error.response.status_code, error.response.text)
+    condition = getattr(error, "condition", None)
+    if condition is None or isinstance(error, ClientException | RequestException):
+        return None
+    # AMQP 1.0 part 2 §2.8.15: uamqp gives an enumeration for names it knows, else bytes.
+    match getattr(condition, "value", condition):
+        case b"amqp:not-found":
+            return NotFound("IoT Hub does not know this device.")
+        case b"amqp:resource-limit-exceeded":
+            return TooMany("50 messages wait for this device already; try again when it is online.")
+    return None
+
+
+def _from_status(status: int, text: str) -> MyMoteError:
+    match status:
+        case 404 if "DeviceNotOnline" in text:
+            return DeviceOffline("The gateway is offline.")
+        case 404:
+            return NotFound("IoT Hub does not know this device.")
+        case 409 | 412:
+            return Conflict("IoT Hub has it already, or it changed in the meantime.")
+        case 504:
+            return DeviceOffline("The gateway did not answer in time.")
+        case 429:
+            return Unavailable("IoT Hub is busy; try again in a few seconds.")
+    log.error("IoT Hub refused a call", extra={"status": status})
+    return Unavailable("IoT Hub does not take this call; try again in a few seconds.")
+
+
+def _close(hub: IoTHubRegistryManager) -> None:
+    # What broke may break again on closing; the object is dropped either way.
+    with contextlib.suppress(Exception):
+        hub.amqp_svc_client.disconnect_sync()
+
+
+def _host(iothub: str) -> str:
+    """The host name of a connection string or of a bare name, without a port."""
+    parts = dict(part.partition("=")[::2] for part in iothub.split(";"))
+    return parts.get("HostName", iothub).partition(":")[0]
