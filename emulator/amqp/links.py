@@ -72,17 +72,23 @@ class SendingLink:
         """Let the source send; then, where the client drains, give back the credit left."""
         if self.source is None or self._pumping:
             return
-        if self.credit > 0:
-            self._pumping = True
-            try:
-                self.source.pump()
-            finally:
-                self._pumping = False
+        self._pumping = True
+        try:
+            self._pump(self.source)
+        finally:
+            self._pumping = False
         if self._drain and self.source is not None and (self.credit > 0 or self._credit == 0):
             self._delivery_count = (self._delivery_count + self._credit) % _WHOLE
             self._credit = 0
             self._report()
             self._drain = False
+
+    def _pump(self, source: Source) -> None:
+        while self.credit > 0:
+            before = self._credit
+            source.pump()
+            if not self._drain or self._credit == before:  # a drain takes all that there is
+                return
 
     def settle(self, delivery_id: int, outcome: Outcome) -> Outcome | None:
         """The client's verdict on a delivery; returns what to echo."""
