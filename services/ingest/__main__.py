@@ -1,0 +1,125 @@
+"""`python -m services.ingest`: takes the event stream until SIGTERM or Ctrl-C."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from pydantic import ValidationError
+from starlette.applications import Starlette
+
+from services.ingest.factory import Resources, create_app, open_resources
+from services.ingest.settings import IngestSettings
+from shared.logs import configure_logging
+from shared.settings import AzureSettings, ServiceSettings
+
+log = logging.getLogger(__name__)
+
+
+class HealthServer(uvicorn.Server):
+    """A web server beside the main work, which leaves the signals to it."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def main() -> None:
+    """Run until SIGTERM or SIGINT; a second one ends the process at once."""
+    try:
+        azure, service, settings = AzureSettings(), ServiceSettings(), IngestSettings()
+    except ValidationError as error:
+        sys.exit(f"ingest cannot start, its settings are incomplete:\n{error}")
+    configure_logging("ingest", service.log_level)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_run(azure, service, settings))
+
+
+async def _run(azure: AzureSettings, service: ServiceSettings, settings: IngestSettings) -> None:
+    app = create_app()
+    server = _health_server(app, service, settings)
+    stopping = _stop_on_signals()
+    stop = asyncio.create_task(stopping.wait())
+    serving = asyncio.create_task(server.serve())
+    opening = asyncio.create_task(_ingest(app, azure, settings, stop))
+    await asyncio.wait({stop, opening}, return_when=asyncio.FIRST_COMPLETED)
+    if app.state.resources is None:
+        opening.cancel()  # it still waits for Azure, and holds nothing
+    try:
+        await asyncio.wait({opening})
+    finally:
+        stop.cancel()
+        server.should_exit = True
+        await serving
+    if not opening.cancelled():
+        opening.result()
+    log.info("stopped")
+
+
+async def _ingest(
+    app: Starlette, azure: AzureSettings, settings: IngestSettings, stop: asyncio.Task[bool]
+) -> None:
+    async with open_resources(azure, settings) as resources:
+        app.state.resources = resources
+        log.info("ready")
+        await _work(resources, stop)
+
+
+async def _work(resources: Resources, stop: asyncio.Task[bool]) -> None:
+    """Consume until `stop`, then drain. Raises what ended it otherwise."""
+    following = asyncio.create_task(resources.directory.run())
+    consuming = asyncio.create_task(resources.consumer.run())
+    await asyncio.wait({stop, following, consuming}, return_when=asyncio.FIRST_COMPLETED)
+    await resources.consumer.drain()
+    following.cancel()
+    for outcome in await asyncio.gather(following, consuming, return_exceptions=True):
+        if isinstance(outcome, Exception):
+            raise outcome
+
+
+def _health_server(
+    app: Starlette, service: ServiceSettings, settings: IngestSettings
+) -> HealthServer:
+    return HealthServer(
+        uvicorn.Config(
+            app,
+            host=service.bind,
+            port=settings.port,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=1,
+        )
+    )
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stopping = asyncio.Event()
+
+    def stop(number: int) -> None:
+        if stopping.is_set():
+            os._exit(128 + number)
+        log.info("stopping: the batches in hand are finished first")
+        stopping.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+    return stopping
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415 - not on every platform
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+if __name__ == "__main__":
+    main()

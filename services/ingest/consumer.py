@@ -1,0 +1,204 @@
+"""The edge: hands the event stream's batches to the pipeline, partition by partition."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from azure.eventhub import CloseReason, EventData
+from azure.eventhub.aio import EventHubConsumerClient, PartitionContext
+from azure.eventhub.amqp import AmqpAnnotatedMessage, AmqpMessageBodyType
+
+from services.ingest import metrics
+from services.ingest.batch import TooMuchGarbage
+from services.ingest.events import RawEvent
+from services.ingest.ledger_store import PartitionLost
+from services.ingest.pipeline import Partition, Pipeline
+from services.ingest.retry import brief
+from services.ingest.settings import IngestSettings
+
+log = logging.getLogger(__name__)
+
+CLOSE_SECONDS = 3.0
+
+
+class NotRunning(Exception):
+    """The consumer does not take events, and why."""
+
+
+@dataclass
+class _Claim:
+    """A partition of the stream in this process: one batch at a time."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    opened: Partition | None = None
+    in_hand: asyncio.Task[None] | None = None
+    committed: EventData | None = None  # the last event behind a commit
+    checkpointed_at: float = 0.0
+    checkpoint: asyncio.Task[None] | None = None
+
+
+class Consumer:
+    """Reads the partitions that this process owns until it is stopped."""
+
+    def __init__(
+        self, client: EventHubConsumerClient, pipeline: Pipeline, settings: IngestSettings
+    ) -> None:
+        self._client = client
+        self._pipeline = pipeline
+        self._settings = settings
+        self._claims: dict[str, _Claim] = {}
+        self._stopped: str | None = "it has not started yet"
+
+    async def run(self) -> None:
+        """Take events until `drain` or until the stream turns out to be garbage."""
+        self._stopped = None
+        await self._client.receive_batch(
+            on_event_batch=self._on_batch,
+            on_partition_close=self._on_close,
+            on_error=self._on_error,
+            starting_position="-1",
+            prefetch=self._settings.prefetch,
+            max_batch_size=self._settings.max_batch_size,
+        )
+
+    async def drain(self) -> None:
+        """Finish and commit the batches in hand, then let the partitions go."""
+        self._stopped = self._stopped or "it is stopping"
+        tasks = [each.in_hand for each in self._claims.values() if each.in_hand]
+        if tasks:
+            _, unfinished = await asyncio.wait(tasks, timeout=self._settings.drain_seconds)
+            for task in unfinished:
+                task.cancel()  # nothing of it is committed: it will be done again
+            if unfinished:
+                log.warning("stopped before all batches were done", extra={"left": len(unfinished)})
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._client.close()
+        except TimeoutError:
+            log.warning("the stream's links did not close in time")
+
+    async def check(self) -> None:
+        """Raises NotRunning where no events are taken."""
+        if self._stopped is not None:
+            raise NotRunning(self._stopped)
+
+    async def _on_batch(self, context: PartitionContext, events: list[EventData]) -> None:
+        claim = self._claims.setdefault(context.partition_id, _Claim())
+        if self._stopped is not None:
+            await asyncio.Event().wait()  # until the SDK cancels: no batch after the last one
+        task = asyncio.create_task(self._work(claim, context, events))
+        task.add_done_callback(_hear)
+        claim.in_hand = task
+        # The SDK cancels this call when it stops or loses the partition; the batch goes on to
+        # its commit, or to be cancelled in its turn.
+        await asyncio.shield(task)
+
+    async def _work(
+        self, claim: _Claim, context: PartitionContext, events: Sequence[EventData]
+    ) -> None:
+        async with claim.lock:
+            try:
+                if claim.opened is None:
+                    stream = f"{context.eventhub_name}/{context.partition_id}"
+                    claim.opened = await self._pipeline.open(stream)
+                await self._pipeline.process(claim.opened, [_raw(each) for each in events])
+            except PartitionLost:
+                claim.opened = None
+                metrics.LOST.inc()
+                raise
+            except TooMuchGarbage as garbage:
+                claim.opened = None
+                self._stopped = str(garbage)
+                log.critical(
+                    "ingest takes no more events: malformed messages of many gateways are most "
+                    "likely our own fault. Correct it, then start ingest again.",
+                    extra={"partition": context.partition_id, "why": str(garbage)},
+                )
+                raise
+            except BaseException:
+                claim.opened = None
+                raise
+            claim.committed = events[-1]
+            self._checkpoint(claim, context)
+
+    def _checkpoint(self, claim: _Claim, context: PartitionContext) -> None:
+        """Tell now and then how far the partition is, for the autoscaler; Cosmos has the truth."""
+        now = asyncio.get_running_loop().time()
+        busy = claim.checkpoint is not None and not claim.checkpoint.done()
+        if busy or now - claim.checkpointed_at < self._settings.checkpoint_seconds:
+            return
+        claim.checkpointed_at = now
+        claim.checkpoint = asyncio.create_task(_write_checkpoint(claim, context))
+
+    async def _on_close(self, context: PartitionContext, reason: CloseReason) -> None:
+        """The SDK let a partition go; the batch in hand ends before its next owner begins."""
+        claim = self._claims.pop(context.partition_id, None)
+        if claim is None:
+            return
+        if claim.in_hand is not None and not claim.in_hand.done():
+            await asyncio.wait([claim.in_hand], timeout=CLOSE_SECONDS)
+            claim.in_hand.cancel()
+        if claim.checkpoint is not None:
+            await asyncio.wait([claim.checkpoint], timeout=CLOSE_SECONDS)
+        await _write_checkpoint(claim, context)
+        log.info(
+            "partition closed", extra={"partition": context.partition_id, "reason": reason.name}
+        )
+
+    async def _on_error(self, context: PartitionContext | None, error: Exception) -> None:
+        if isinstance(error, TooMuchGarbage):
+            return
+        partition = context.partition_id if context else ""
+        if isinstance(error, PartitionLost):
+            log.info("another process has the partition", extra={"partition": partition})
+            return
+        log.warning(
+            "the stream was interrupted; trying again",
+            extra={"partition": partition, "error": brief(error)},
+        )
+
+
+def _hear(task: asyncio.Task[None]) -> None:
+    """Where the SDK has stopped listening, an error still counts as heard."""
+    if not task.cancelled():
+        task.exception()
+
+
+async def _write_checkpoint(claim: _Claim, context: PartitionContext) -> None:
+    committed, claim.committed = claim.committed, None
+    if committed is None:
+        return
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await context.update_checkpoint(committed)
+    except Exception as error:
+        log.warning(
+            "cannot write a checkpoint; Cosmos DB has the position",
+            extra={"partition": context.partition_id, "error": brief(error)},
+        )
+
+
+def _raw(event: EventData) -> RawEvent:
+    message = event.raw_amqp_message
+    properties = message.properties
+    sequence_number, enqueued_at = event.sequence_number, event.enqueued_time
+    if sequence_number is None or enqueued_at is None:
+        raise ValueError("an event without sequence number or time is not from Event Hubs")
+    return RawEvent(
+        sequence_number=sequence_number,
+        offset=event.offset or "",
+        enqueued_at=enqueued_at,
+        body=_body(message),
+        annotations=message.annotations or {},
+        properties=message.application_properties or {},
+        message_id=properties.message_id if properties else None,
+        content_type=properties.content_type if properties else None,
+    )
+
+
+def _body(message: AmqpAnnotatedMessage) -> bytes:
+    """The bytes of the data sections; an empty message comes without any."""
+    if message.body_type != AmqpMessageBodyType.DATA:
+        return b""
+    return b"".join(message.body)

@@ -1,0 +1,144 @@
+"""Whose a device is, what it is called and where its owner's queue is: cached, and kept right.
+
+No query for each message: what a batch misses is read at once, what is cached is kept right by
+change feeds. That a gateway belongs to nobody is never cached, so that a pairing takes effect
+with the next message.
+"""
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from azure.cosmos.aio import ContainerProxy, DatabaseProxy
+
+from services.ingest import metrics
+from services.ingest.admission import Known, QueueAddress
+from services.ingest.cache import K, ReadThrough, V
+from services.ingest.change_feed import ChangeFeed
+from services.ingest.events import Event
+from services.ingest.ownership import pairing_at
+from services.ingest.retry import persistently
+from services.ingest.state import DeviceState
+from shared.database import ACCOUNTS, DEVICES, GATEWAYS
+from shared.schemas.documents import Account, DeviceDocument, Gateway
+
+READ_AT_ONCE = 200
+
+
+class Directory:
+    """Gateways, accounts and devices as the message path needs them."""
+
+    def __init__(
+        self, database: DatabaseProxy, *, size: int, feed_seconds: float, stale_seconds: float
+    ) -> None:
+        accounts, gateways, devices = (
+            database.get_container_client(spec.name) for spec in (ACCOUNTS, GATEWAYS, DEVICES)
+        )
+        self._stale_seconds = stale_seconds
+
+        async def read_gateways(ids: Collection[str]) -> dict[str, Gateway]:
+            found = await _read(gateways, [(device_id, device_id) for device_id in ids])
+            return {each["id"]: Gateway.model_validate(each) for each in found}
+
+        async def read_queues(ids: Collection[str]) -> dict[str, QueueAddress]:
+            found = await _read(accounts, [(user_id, user_id) for user_id in ids])
+            return {each["id"]: _queue(each) for each in found}
+
+        async def read_devices(keys: Collection[tuple[str, str]]) -> dict[tuple[str, str], Any]:
+            found = await _read(devices, [(device_id, user_id) for user_id, device_id in keys])
+            states = [_state(each) for each in found]
+            return {(state.user_id, state.device_id): state for state in states}
+
+        self._gateways = ReadThrough(size, read_gateways, keep=_owned)
+        self._queues = ReadThrough(size, read_queues)
+        self._devices: ReadThrough[tuple[str, str], DeviceState] = ReadThrough(
+            size, read_devices, merge=_newest
+        )
+        self._gateway_feed = ChangeFeed(
+            gateways,
+            lambda each: self._gateways.changed(each["id"], Gateway.model_validate(each)),
+            feed_seconds,
+        )
+        self._account_feed = ChangeFeed(
+            accounts, lambda each: self._queues.changed(each["id"], _queue(each)), feed_seconds
+        )
+        self._device_feed = ChangeFeed(
+            devices, lambda each: self.remember(_state(each)), feed_seconds
+        )
+
+    async def run(self) -> None:
+        """Follow the change feeds for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            for feed in (self._gateway_feed, self._account_feed, self._device_feed):
+                tasks.create_task(feed.run())
+
+    async def known(self, events: Iterable[Event]) -> Known:
+        """What is known of the events' devices.
+
+        Every change of a pairing that was written before this call is in it: a message that the
+        hub took after a gateway changed hands never reaches the former owner. Names and queues
+        may be as old as `stale_seconds`; while a feed is staler, this waits.
+        """
+        now = asyncio.get_running_loop().time()
+        await self._gateway_feed.after(now)
+        await self._account_feed.after(now - self._stale_seconds)
+        await self._device_feed.after(now - self._stale_seconds)
+        moments = [(each.device_id, each.enqueued_at) for each in events if each.device_id]
+        gateways = await _get("gateways", self._gateways, {device_id for device_id, _ in moments})
+        owned = set()
+        for device_id, moment in moments:
+            pairing = pairing_at(gateways.get(device_id), moment)
+            if pairing is not None:
+                owned.add((pairing.user_id, device_id))
+        queues = await _get("accounts", self._queues, {user_id for user_id, _ in owned})
+        devices = await _get("devices", self._devices, owned)
+        return Known(gateways, queues, devices)
+
+    def remember(self, state: DeviceState) -> None:
+        """A device's state as it was just written or read from the feed."""
+        self._devices.changed((state.user_id, state.device_id), state)
+
+    def forget(self, user_id: str, device_id: str) -> None:
+        """Read a device again before its next use."""
+        self._devices.drop((user_id, device_id))
+
+
+async def _get(name: str, cache: ReadThrough[K, V], keys: Collection[K]) -> dict[K, V]:
+    hits, misses = cache.hits, cache.misses
+    found = await cache.get(keys)
+    metrics.CACHE.labels(name, "hit").inc(cache.hits - hits)
+    metrics.CACHE.labels(name, "miss").inc(cache.misses - misses)
+    return found
+
+
+async def _read(container: ContainerProxy, keys: list[tuple[str, str]]) -> list[Mapping[str, Any]]:
+    """Documents by id and partition key, in as few requests as there can be."""
+    found: list[Mapping[str, Any]] = []
+    for start in range(0, len(keys), READ_AT_ONCE):
+        some = keys[start : start + READ_AT_ONCE]
+        found += await persistently(
+            f"read {container.id}",
+            lambda some=some: container.read_items(some),  # type: ignore[misc]
+        )
+    return found
+
+
+def _owned(gateway: Gateway) -> bool:
+    return bool(gateway.pairings) and gateway.pairings[-1].ended_at is None
+
+
+def _queue(document: Mapping[str, Any]) -> QueueAddress:
+    account = Account.model_validate(document)
+    return QueueAddress(account.servicebus_namespace, account.queue)
+
+
+def _state(document: Mapping[str, Any]) -> DeviceState:
+    return DeviceState.of(DeviceDocument.model_validate(document))
+
+
+def _newest(known: DeviceState, changed: DeviceState) -> DeviceState:
+    """The feed may bring a version from before our own last write: its state is the older one."""
+    if known.stream == changed.stream and changed.position < known.position:
+        return replace(known, name=changed.name)
+    return changed

@@ -1,0 +1,166 @@
+"""The accounts' queues: a bounded pool of senders, batches for each queue, nothing lost."""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from azure.servicebus import ServiceBusMessage, ServiceBusMessageBatch
+from azure.servicebus.aio import ServiceBusClient, ServiceBusSender
+from azure.servicebus.exceptions import (
+    MessageSizeExceededError,
+    MessagingEntityDisabledError,
+    MessagingEntityNotFoundError,
+    ServiceBusQuotaExceededError,
+)
+
+from services.ingest import metrics
+from services.ingest.admission import Outgoing, QueueAddress
+from services.ingest.retry import TRANSIENT, brief, delays
+
+log = logging.getLogger(__name__)
+
+SEND_SECONDS = 20.0  # the SDK's own attempts included
+CLOSE_SECONDS = 2.0
+
+# The queue is missing, disabled or full: it, and no other, has to change before it takes again.
+REFUSALS = (
+    MessagingEntityNotFoundError,
+    MessagingEntityDisabledError,
+    ServiceBusQuotaExceededError,
+)
+
+
+@dataclass
+class _Pooled:
+    sender: ServiceBusSender
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    users: int = 0
+
+
+class AccountQueues:
+    """Sends to any number of queues over at most `max_senders` connections."""
+
+    def __init__(
+        self,
+        client_of: Callable[[str], ServiceBusClient],
+        *,
+        max_senders: int,
+        concurrent_sends: int,
+    ) -> None:
+        self._client_of = client_of
+        self._max_senders = max_senders
+        self._slots = asyncio.Semaphore(min(concurrent_sends, max_senders))
+        self._pool: OrderedDict[QueueAddress, _Pooled] = OrderedDict()
+
+    async def send(self, sends: Mapping[QueueAddress, Sequence[Outgoing]]) -> None:
+        """Send all messages, each queue's in order, the queues side by side.
+
+        Returns when every one was accepted; waits for as long as a queue does not take them.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            for address, messages in sends.items():
+                tasks.create_task(self._deliver(address, messages))
+
+    async def _deliver(self, address: QueueAddress, messages: Sequence[Outgoing]) -> None:
+        waits = delays()
+        sent = 0
+        while sent < len(messages):
+            try:
+                sent += await self._send_some(address, messages[sent:])
+                waits = delays()
+            except REFUSALS as error:
+                # Where messages of a refusing queue will be parked instead of waited with.
+                await self._wait(address, error, next(waits))
+            except TRANSIENT as error:
+                await self._wait(address, error, next(waits))
+
+    async def _send_some(self, address: QueueAddress, messages: Sequence[Outgoing]) -> int:
+        """Send one batch: as many messages from the first one on as fit. Returns how many."""
+        async with self._sender(address) as sender:
+            batch = await sender.create_message_batch()
+            count = _fill(batch, messages)
+            await sender.send_messages(batch, timeout=SEND_SECONDS)
+        metrics.SENT.inc(count)
+        return count
+
+    async def _wait(self, address: QueueAddress, error: Exception, seconds: float) -> None:
+        metrics.REFUSED.labels(type(error).__name__).inc()
+        log.warning(
+            "cannot send to a queue; trying again",
+            extra={"queue": address.queue, "error": brief(error), "seconds": seconds},
+        )
+        await self._drop(address)
+        await asyncio.sleep(seconds)
+
+    @asynccontextmanager
+    async def _sender(self, address: QueueAddress) -> AsyncIterator[ServiceBusSender]:
+        """The queue's sender, for one user at a time."""
+        async with self._slots:
+            pooled = self._pool.get(address)
+            if pooled is None:
+                client = self._client_of(address.namespace)
+                pooled = _Pooled(client.get_queue_sender(address.queue))
+                self._pool[address] = pooled
+            pooled.users += 1
+            self._pool.move_to_end(address)
+            try:
+                await self._shrink()
+                async with pooled.lock:
+                    yield pooled.sender
+            finally:
+                pooled.users -= 1
+
+    async def _shrink(self) -> None:
+        """Close the senders that were not used for longest, down to the pool's size."""
+        while len(self._pool) > self._max_senders:
+            idle = next((each for each, pooled in self._pool.items() if not pooled.users), None)
+            if idle is None:
+                break
+            await self._drop(idle)
+        metrics.SENDERS.set(len(self._pool))
+
+    async def _drop(self, address: QueueAddress) -> None:
+        pooled = self._pool.get(address)
+        if pooled is None or pooled.users:
+            return  # someone else is trying it, with a link that they will find broken themselves
+        del self._pool[address]
+        await _close(pooled.sender)
+
+    async def close(self) -> None:
+        """Close all senders."""
+        pool, self._pool = self._pool, OrderedDict()
+        await asyncio.gather(*(_close(pooled.sender) for pooled in pool.values()))
+
+
+async def _close(sender: ServiceBusSender) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await sender.close()
+    except TRANSIENT as error:
+        log.debug("a sender did not close", extra={"error": brief(error)})
+
+
+def _fill(batch: ServiceBusMessageBatch, messages: Sequence[Outgoing]) -> int:
+    for count, message in enumerate(messages):
+        try:
+            batch.add_message(_encode(message))
+        except MessageSizeExceededError:
+            if count == 0:
+                raise
+            return count
+    return len(messages)
+
+
+def _encode(message: Outgoing) -> ServiceBusMessage:
+    properties: dict[str | bytes, Any] = {}
+    properties.update(message.properties)
+    return ServiceBusMessage(
+        message.body,
+        message_id=message.message_id,
+        content_type=message.content_type,
+        application_properties=properties,
+    )

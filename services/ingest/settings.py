@@ -1,0 +1,38 @@
+"""Settings of ingest alone, from `MYMOTE_INGEST_*`; `shared.settings` has what all need."""
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class IngestSettings(BaseSettings):
+    """Limits, sizes and times of the message path."""
+
+    model_config = SettingsConfigDict(env_prefix="MYMOTE_INGEST_")
+
+    port: int = 8003  # health and metrics
+
+    # The SDK's receive loop sleeps 50 ms between reads of a partition, so throughput comes from
+    # the size of a read (azure-wire-facts.md, "Event Hubs"). Up to twice as many events of each
+    # partition wait in memory.
+    prefetch: int = Field(1000, ge=1)
+    max_batch_size: int = Field(1000, ge=1)
+    checkpoint_seconds: float = Field(1.0, ge=0)
+
+    # Each sender has a TCP connection of its own, and a namespace allows 5,000.
+    max_senders: int = Field(200, ge=1)
+    concurrent_sends: int = Field(32, ge=1)
+    concurrent_writes: int = Field(16, ge=1)
+
+    # How many gateways, devices, accounts, and ledgers for each partition stay in memory.
+    cache_size: int = Field(20_000, ge=100)
+    feed_seconds: float = Field(1.0, gt=0)  # between reads of a change feed
+    feed_stale_seconds: float = Field(5.0, gt=0)  # a staler one makes the consumers wait
+
+    quota_data: int = Field(100, ge=0)  # messages for each gateway and UTC day of creation
+    quota_notifications: int = Field(100, ge=0)
+
+    # So many malformed messages in a row, from so many gateways, are our own fault.
+    garbage_messages: int = Field(200, ge=1)
+    garbage_devices: int = Field(5, ge=1)
+
+    drain_seconds: float = Field(8.0, gt=0)
