@@ -74,14 +74,23 @@ class IotHub:
     async def send_message(
         self, device_id: str, body: bytes | str, message_id: str, expiry: datetime | None = None
     ) -> None:
-        """Queue a user message, JSON, for a device; the hub keeps it two days at most.
+        """Queue a user message, JSON, for a device.
 
+        The hub keeps it until `expiry`: two days at most, one hour where none is given.
         It may be sent twice under the same message id; gateways drop an id they have seen.
         Raises NotFound for a device without identity and TooMany where 50 wait for it already
         (azure-wire-facts.md, "IoT Hub, device side").
         """
         data = body.encode() if isinstance(body, str) else body
         await self._run(lambda hub: _send(hub, device_id, data, message_id, expiry), attempts=2)
+
+    async def purge_messages(self, device_id: str) -> None:
+        """Drop the user messages that wait for a device. Raises NotFound."""
+        await self._run(
+            lambda hub: hub.protocol.cloud_to_device_messages.purge_cloud_to_device_message_queue(
+                device_id
+            )
+        )
 
     async def invoke_method(self, device_id: str, name: str, payload: object) -> object:
         """The gateway's answer to a direct method. Raises DeviceOffline, NotFound, Conflict."""

@@ -90,6 +90,8 @@ async def pair(stores: Stores, request: PairingRequest) -> Paired:
     pairing, gateway_type = await _claim(stores.gateways, device_id, request)
     document = await stores.devices.get(request.user_id, device_id)
     if document is None or document.paired_at != pairing.started_at:
+        # A former owner's messages must not reach this one's app.
+        await stores.hub.purge_messages(device_id)
         document = _document(request, device_id, pairing, twin, gateway_type)
         await stores.devices.put(document)
     elif pairing.completed_at:

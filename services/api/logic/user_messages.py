@@ -3,6 +3,7 @@
 import asyncio
 import json
 import uuid
+from datetime import UTC, datetime, timedelta
 
 from services.api.logic.devices import no_such_device
 from services.api.logic.pairing import owner_of
@@ -11,6 +12,9 @@ from services.api.store.gateways import Gateways
 from shared.errors import Conflict, InvalidRequest, NotFound, TooLarge
 from shared.iothub import IotHub
 from shared.schemas.messages import MAX_USER_MESSAGE_BYTES
+
+# IoT Hub keeps a message two days at most; a minute less, since its clock may be behind.
+KEPT = timedelta(days=2, minutes=-1)
 
 
 def check_body(body: bytes) -> None:
@@ -51,7 +55,7 @@ async def send(
         raise no_such_device()
     message_id = str(uuid.uuid4())
     try:
-        await hub.send_message(device_id, body, message_id)
+        await hub.send_message(device_id, body, message_id, datetime.now(UTC) + KEPT)
     except NotFound:
         raise Conflict(
             "IoT Hub no longer knows this gateway; ask the platform's operator to register it."
