@@ -25,6 +25,11 @@ class EmulatorSettings(BaseSettings):
 
     event_hub: str = "mymote"  # the stream that IoT Hub routes to
     event_hub_partitions: int = 4
+    event_hub_consumer_groups: tuple[str, ...] = ()  # besides $Default
+    event_hub_retention_hours: float = 24
+
+    # The folder of npm's package azurite; without it node_modules/azurite.
+    azurite: Path | None = None
 
     # Service Bus and Event Hubs: the rule RootManageSharedAccessKey of the namespace.
     servicebus_key: SecretStr

@@ -1,0 +1,46 @@
+"""`python -m emulator`: Azure on this machine, from settings in the environment."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable
+
+from pydantic import ValidationError
+
+from emulator.blob.azurite import AzuriteMissingError
+from emulator.server import run
+from emulator.settings import EmulatorSettings
+
+try:
+    import uvloop
+
+    LOOP_FACTORY: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+except ImportError:  # Windows: asyncio's own loop
+    LOOP_FACTORY = asyncio.new_event_loop
+
+
+def main() -> int:
+    """Serve until a signal comes; prints `ready` once every listener listens."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    try:
+        settings = EmulatorSettings()
+    except ValidationError as problem:
+        for error in problem.errors(include_input=False):
+            name = "_".join(map(str, error["loc"])).upper()
+            print(f"MYMOTE_EMULATOR_{name}: {error['msg']}", file=sys.stderr)
+        return 2
+    try:
+        with asyncio.Runner(loop_factory=LOOP_FACTORY) as runner:
+            runner.run(run(settings, on_ready=lambda: print("ready", flush=True)))
+    except (AzuriteMissingError, OSError) as problem:
+        print(f"The local Azure cannot start: {problem}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
