@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import random
 import ssl
 import time
@@ -58,12 +59,15 @@ class Cloud:
     ) -> None:
         self.credentials = credentials
         self.status = NetStatus.NETWORK_CONNECTING
+        self.attempts = 0  # to connect
+        self.connections = 0  # that the hub accepted
         self._settings = settings
         self._session = session
         self._on_status = on_status
         self._backoff = Backoff(settings.backoff_initial, settings.backoff_maximum)
         self._plugged = True
         self._enabled = True
+        self._closing = False
         self._link: Link | None = None
         self._changed = asyncio.Event()
 
@@ -93,9 +97,9 @@ class Cloud:
             self._link.abort(why)
 
     async def run(self) -> None:
-        """Keep the connection up until cancelled; it is then cut without a word."""
+        """Keep the connection up until closed, or cancelled: it is then cut without a word."""
         await self._bring_network_up()
-        while True:
+        while not self._closing:
             self._changed.clear()
             if not self._plugged or not self._enabled:
                 if self._plugged:
@@ -117,11 +121,12 @@ class Cloud:
             steady = time.monotonic() - began >= STEADY_SECONDS
             if steady or self._session.progress() > took:
                 self._backoff.reset()
-            if not renew:
+            if not renew and not self._closing:
                 await self._pause()
 
     async def close(self) -> None:
-        """Let what is in flight arrive, then say DISCONNECT."""
+        """Let what is in flight arrive, then say DISCONNECT; `run` ends then."""
+        self._closing = True
         if self._link is not None:
             await self._session.drain()
             await self._link.close()
@@ -135,13 +140,15 @@ class Cloud:
             self.credentials.host, port, tls, settings.keep_alive, settings.connect_timeout
         )
         self._set_status(NetStatus.CLOUD_CONNECTING)
+        self.attempts += 1
         link = self._link = Link(self.credentials.device_id, self._session.receive)
         try:
-            token = self.credentials.sas_token(int(time.time() + settings.sas_ttl))
+            token = self.credentials.sas_token(math.ceil(time.time() + settings.sas_ttl))
             await link.open(address, self.credentials.username, token)
             if self._changed.is_set():
                 return False
             await link.subscribe(self._session.topics(link.device_id))
+            self.connections += 1
             self._set_status(NetStatus.CLOUD_CONNECTED)
             log.info("%s: connected to %s:%d", self.credentials.device_id, address.host, port)
             return await self._serve(link)
@@ -168,8 +175,7 @@ class Cloud:
             return True
         finally:
             serving.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await serving
+            await asyncio.wait({serving})
 
     async def _bring_network_up(self) -> None:
         if self._plugged:

@@ -58,6 +58,7 @@ class Core:
         on_outcome: Callable[[Outcome], None],
         on_change: Callable[[], None],
         on_reset: Callable[[str], None],
+        on_read: Callable[[bytes], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
@@ -66,6 +67,7 @@ class Core:
         self._on_outcome = on_outcome
         self._on_change = on_change
         self._on_reset = on_reset
+        self._on_read = on_read
         limits = {
             Kind.DATA: settings.daily_messages,
             Kind.NOTIFICATION: settings.daily_notifications,
@@ -204,6 +206,8 @@ class Core:
         """`userMessageRead` (0301): the oldest, then erased; None where there is none."""
         self._require_alive()
         body = self.inbox.read()
+        if body is not None:
+            self._on_read(body)
         self._on_change()
         return body
 
@@ -243,6 +247,11 @@ class Core:
     def device_id(self) -> str:
         """The identity at the hub."""
         return self.cloud.credentials.device_id
+
+    def app_name_and_version(self) -> str:
+        """What the app last told at `begin`; "" before the first time."""
+        app = self._store.note("app")
+        return f"{app['app_name']} {app['app_version']}" if app else ""
 
     @property
     def led(self) -> CloudLed:

@@ -5,8 +5,8 @@ import hashlib
 import json
 import logging
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 from x400.app import Iomote
 from x400.board import DATAREQ, Board
@@ -19,6 +19,7 @@ from x400.store import Store
 Sketch = Callable[[Iomote], Awaitable[None]]
 
 SKETCH_RESTART_SECONDS = 10.0
+MESSAGES_SHOWN = 20  # user messages that the app has read, for whoever looks on
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class Gateway:
         self._reset_task: asyncio.Task[None] | None = None
         self._waiters: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         self.resets = 0
+        self.messages_read: deque[bytes] = deque(maxlen=MESSAGES_SHOWN)
 
     async def start(self) -> None:
         """Power on. Raises StoreInUseError, ValueError, OSError (the CA file)."""
@@ -130,6 +132,7 @@ class Gateway:
             on_outcome=self._outcome,
             on_change=self._core_changed,
             on_reset=self.reset,
+            on_read=self.messages_read.append,
             clock=self._clock,
         )
         self._core.cloud.set_plugged(self._plugged)
@@ -214,9 +217,3 @@ class Gateway:
                 await waiting[1]
         finally:
             self._waiters.remove(waiting)
-
-
-async def stop_all(gateways: list[Gateway]) -> None:
-    """Stop a fleet, each gateway in an orderly way."""
-    with suppress(asyncio.CancelledError):
-        await asyncio.gather(*(gateway.stop() for gateway in gateways))

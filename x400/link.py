@@ -9,18 +9,20 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from paho.mqtt.client import (
     Client,
     ConnectFlags,
     DisconnectFlags,
     MQTTMessage,
-    SocketLike,
 )
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+
+if TYPE_CHECKING:
+    from paho.mqtt.client import SocketLike
 
 CLOSE_SECONDS = 1.0
 SUBSCRIBE_SECONDS = 20.0
@@ -164,13 +166,13 @@ class Link:
             client.loop_write()
         self._tick()
 
-    def _want_write(self, _c: Client, _u: object, socket: SocketLike) -> None:
+    def _want_write(self, _c: Client, _u: object, socket: "SocketLike") -> None:
         self._loop.add_writer(socket, self._client.loop_write)
 
-    def _want_no_write(self, _c: Client, _u: object, socket: SocketLike) -> None:
+    def _want_no_write(self, _c: Client, _u: object, socket: "SocketLike") -> None:
         self._loop.remove_writer(socket)
 
-    def _unwatch(self, socket: SocketLike | None) -> None:
+    def _unwatch(self, socket: "SocketLike | None") -> None:
         self._client.on_socket_register_write = None
         self._client.on_socket_unregister_write = None
         self._client.on_socket_close = None

@@ -1,0 +1,245 @@
+"""The commands of `python -m x400`."""
+
+import asyncio
+import logging
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from x400 import control
+from x400.demo import demo
+from x400.running import read_fleet, run
+from x400.settings import GatewaySettings
+from x400.store import StoreInUseError
+
+EPILOG = """
+Examples, while `make run` is running:
+
+    python -m x400 press                          one more reading
+
+    python -m x400 notify --level alarm "Flood"   an alarm at once
+
+    python -m x400 status                         LED, network, quota, what is pending
+
+    python -m x400 unplug                         pull the cable; `plug` puts it back
+
+A gateway of your own:
+
+    MYMOTE_X400_CONNECTION_STRING="HostName=…" python -m x400 run
+
+Every option of `run` can be an environment variable MYMOTE_X400_…; secrets come from the
+environment or from files only, so that they do not stand in the list of processes.
+"""
+
+app = typer.Typer(
+    help="A virtual X400 gateway: run one or many, and use the one that is running.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+out = Console()
+err = Console(stderr=True)
+
+
+class LevelName(StrEnum):
+    """Levels of a notification."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ALARM = "alarm"
+
+
+State = Annotated[
+    Path, typer.Option("--state", envvar="MYMOTE_X400_STATE", help="The state directory.")
+]
+Device = Annotated[
+    str | None, typer.Option("--device", help="The device id, where several gateways run.")
+]
+Port = Annotated[int | None, typer.Option(help="MQTT port; 8883, or 1883 with --plain.")]
+CaFile = Annotated[Path | None, typer.Option(help="The CA that signed the hub's certificate.")]
+Plain = Annotated[bool, typer.Option("--plain", help="MQTT without TLS, on this machine only.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")]
+DEFAULT_STATE = Path(".run/x400")
+
+
+@app.command("run")
+def run_one(  # noqa: PLR0917 - typer makes options of them
+    connection_string_file: Annotated[
+        Path | None, typer.Option(help="A file that holds the device's connection string.")
+    ] = None,
+    device_key_file: Annotated[
+        Path | None, typer.Option(help="A file that holds the device key (64 characters).")
+    ] = None,
+    state: State = DEFAULT_STATE,
+    port: Port = None,
+    ca_file: CaFile = None,
+    plain: Plain = False,
+    verbose: Verbose = False,
+) -> None:
+    """Run one gateway with the demo app until Ctrl-C.
+
+    It needs a connection string: MYMOTE_X400_CONNECTION_STRING or --connection-string-file.
+    """
+    _log(verbose=verbose)
+    settings = _settings(
+        connection_string_file=connection_string_file,
+        device_key_file=device_key_file,
+        state=state,
+        port=port,
+        ca_file=ca_file,
+        plain=plain or None,
+    )
+    _run([settings])
+
+
+@app.command()
+def fleet(  # noqa: PLR0917 - typer makes options of them
+    file: Annotated[Path, typer.Argument(help="A connection string and a device key a line.")],
+    state: State = DEFAULT_STATE,
+    port: Port = None,
+    ca_file: CaFile = None,
+    plain: Plain = False,
+    verbose: Verbose = False,
+) -> None:
+    """Run many gateways in one process, each with the demo app, until Ctrl-C."""
+    _log(verbose=verbose)
+    shared = _settings(state=state, port=port, ca_file=ca_file, plain=plain or None)
+    try:
+        gateways = read_fleet(file, shared)
+    except OSError as error:
+        raise _fail(f"cannot read {file}: {error.strerror}") from None
+    except ValueError as error:
+        raise _fail(str(error)) from None
+    _run(gateways)
+
+
+@app.command()
+def press(state: State = DEFAULT_STATE, device: Device = None) -> None:
+    """Press the button: the demo app sends a reading."""
+    answer = _call(state, "press", device)
+    if answer["mid"] is None:
+        out.print("The button was pressed; the app sent nothing in answer.")
+        return
+    out.print(f"Stored message {answer['mid']}: {escape(answer['body'])}")
+
+
+@app.command()
+def notify(
+    text: Annotated[str, typer.Argument(help="At most 100 bytes of UTF-8.")],
+    level: Annotated[LevelName, typer.Option(help="How urgent it is.")] = LevelName.INFO,
+    state: State = DEFAULT_STATE,
+    device: Device = None,
+) -> None:
+    """Send a notification at once."""
+    answer = _call(state, "notify", device, level=level.value, text=text)
+    later = "" if answer["connected"] else "; it goes out when the gateway is connected again"
+    out.print(f"Stored notification {answer['mid']} ({level.value}){later}.")
+
+
+@app.command()
+def status(state: State = DEFAULT_STATE, device: Device = None) -> None:
+    """Show LED, network, pending messages, quota and user messages."""
+    answer = _call(state, "status", device)
+    table = Table(show_header=False, box=None)
+    used, limit = answer["messages_used"], answer["messages_limit"]
+    notified, most = answer["notifications_used"], answer["notifications_limit"]
+    rows = {
+        "Device": answer["device"],
+        "CLOUD LED": answer["led"],
+        "Network": f"{answer['net_status'].replace('_', ' ').lower()} "
+        f"({answer['net_type'].lower()}{'' if answer['plugged'] else ', unplugged'})",
+        "App": answer["app"] or "none has begun",
+        "Pending": f"{answer['pending']} messages wait for the cloud",
+        "Messages today": f"{used} of {limit}",
+        "Notifications today": f"{notified} of {most}",
+        "User messages": f"{answer['user_messages']} of 10 wait for the app",
+    }
+    for name, value in rows.items():
+        table.add_row(name, escape(str(value)))
+    out.print(table)
+
+
+@app.command()
+def messages(state: State = DEFAULT_STATE, device: Device = None) -> None:
+    """Show the user messages: those that wait, and the last ones the app has read."""
+    answer = _call(state, "messages", device)
+    if not answer["waiting"] and not answer["read"]:
+        out.print("No user message has come.")
+    for label in ("read", "waiting"):
+        for body in answer[label]:
+            out.print(f"[dim]{label:8}[/dim]{escape(body)}")
+
+
+@app.command()
+def unplug(state: State = DEFAULT_STATE, device: Device = None) -> None:
+    """Pull the network cable: messages are kept until `plug`."""
+    _call(state, "unplug", device)
+    out.print("The network cable is out.")
+
+
+@app.command()
+def plug(state: State = DEFAULT_STATE, device: Device = None) -> None:
+    """Put the network cable back."""
+    _call(state, "plug", device)
+    out.print("The network cable is in.")
+
+
+@app.command()
+def reboot(state: State = DEFAULT_STATE, device: Device = None) -> None:
+    """Reset the gateway: it connects anew, its app begins again, nothing stored is lost."""
+    _call(state, "reboot", device)
+    out.print("The gateway resets.")
+
+
+def _run(settings: list[GatewaySettings]) -> None:
+    def ready() -> None:
+        names = settings[0].credentials().device_id
+        if len(settings) > 1:
+            names = f"{len(settings)} gateways"
+        out.print(f"{names} running; Ctrl-C stops. State is kept in {settings[0].state}.")
+
+    try:
+        asyncio.run(run(settings, demo, ready))
+    except (control.ControlError, StoreInUseError, ValueError) as error:
+        raise _fail(str(error)) from None
+    except OSError as error:
+        raise _fail(f"{error.strerror}: {error.filename}") from None
+
+
+def _settings(**options: object) -> GatewaySettings:
+    given = {name: value for name, value in options.items() if value is not None}
+    try:
+        return GatewaySettings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, one['loc']))}: {one['msg']}"
+            for one in error.errors(include_input=False)
+        )
+        raise _fail(f"wrong settings: {wrong}") from None
+
+
+def _call(state: Path, command: str, device: str | None, **arguments: Any) -> dict[str, Any]:
+    try:
+        return control.call(state, command, device, **arguments)
+    except control.ControlError as error:
+        raise _fail(str(error)) from None
+
+
+def _fail(text: str) -> typer.Exit:
+    err.print(f"[red]x400:[/red] {escape(text)}", highlight=False)
+    return typer.Exit(1)
+
+
+def _log(*, verbose: bool) -> None:
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)-7s %(name)s %(message)s",
+    )
