@@ -52,8 +52,7 @@ def counted(ledger: Ledger, pairing: Pairing, enqueued_at: datetime, size: int) 
     Counts belong to one pairing: they start again when the owner changes, so that nobody sees a
     former owner's. Days are those on which the hub took the messages: the newest and seven back.
     """
-    holder = f"{pairing.user_id} {pairing.started_at.isoformat()}"
-    same = ledger.owner == holder
+    same = ledger.owner == pairing.owner
     days = ledger.days if same else {}
     day = enqueued_at.date()
     newest = max(days, default=day)
@@ -65,7 +64,7 @@ def counted(ledger: Ledger, pairing: Pairing, enqueued_at: datetime, size: int) 
         kept[day] = DayCount(messages=before.messages + 1, bytes=before.bytes + size)
     return ledger.model_copy(
         update={
-            "owner": holder,
+            "owner": pairing.owner,
             "messages": (ledger.messages if same else 0) + 1,
             "bytes": (ledger.bytes if same else 0) + size,
             "days": kept,
