@@ -193,8 +193,7 @@ class IotHub:
         if hub is None:
             hub = self._azure.iot_hub()
             hub.protocol.config.connection.timeout = HTTP_SECONDS
-            # The SDK repeats every call, orders to gateways too, on each 5xx.
-            hub.protocol.config.retry_policy.policy = Retry(total=0, read=False)
+            _repeat_nothing(hub.protocol.config.retry_policy.policy)
             self._local.hub = hub
             self._clients.add(hub)
         return hub
@@ -215,6 +214,15 @@ async def open_iot_hub(azure: AzureClients) -> AsyncIterator[IotHub]:
         yield hub
     finally:
         await hub.close()
+
+
+def _repeat_nothing(policy: Retry) -> None:
+    """The SDK repeats every call on each 5xx, orders to gateways too.
+
+    Its HTTP session holds this very object already, so it is changed, not replaced.
+    """
+    policy.total = policy.connect = policy.read = 0
+    policy.status_forcelist = ()
 
 
 def _send(

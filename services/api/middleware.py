@@ -26,6 +26,9 @@ CORRELATION_HEADER = "X-Correlation-Id"
 _CORRELATION_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 NO_ROUTE = "(no route)"
+PROBES = ("/healthz", "/readyz", "/metrics")
+# FastAPI names the matched route in the scope for its own routes only.
+FIXED_PATHS = (*PROBES, "/docs", "/openapi.json")
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -76,13 +79,14 @@ class RequestRecorder:
 
 
 def _record(scope: Scope, status: int, seconds: float) -> None:
-    route = getattr(scope.get("route"), "path", NO_ROUTE)
+    route = _route(scope)
     method = scope["method"] if scope["method"] in _METHODS else "(other)"
     REQUESTS.labels(method, route, status).inc()
     SECONDS.labels(route).observe(seconds)
     state = scope.get("state", {})
     client = scope.get("client")
-    access_log.info(
+    access_log.log(
+        logging.DEBUG if route in PROBES else logging.INFO,
         "request",
         extra={
             "method": method,
@@ -94,3 +98,10 @@ def _record(scope: Scope, status: int, seconds: float) -> None:
             "client": client[0] if client else "",
         },
     )
+
+
+def _route(scope: Scope) -> str:
+    path: str | None = getattr(scope.get("route"), "path", None)
+    if path:
+        return path
+    return scope["path"] if scope["path"] in FIXED_PATHS else NO_ROUTE

@@ -11,20 +11,8 @@ from shared.schemas.documents import DayCount, GroupDocument, Ledger
 from tests.api.conftest import Customer, new_customer, new_gateway, pairing_request
 
 DEVICE_FIELDS = [
-    "id",
-    "device_id",
-    "device_key",
-    "user_id",
-    "group_id",
-    "name",
-    "type",
-    "location",
-    "connectivity",
-    "fwversion",
-    "app_name",
-    "app_version",
-    "stat_device_id",
-    "ICCID",
+    *("id", "device_id", "device_key", "user_id", "group_id", "name", "type", "location"),
+    *("connectivity", "fwversion", "app_name", "app_version", "stat_device_id", "ICCID"),
 ]
 GROUP_FIELDS = ["id", "group_of_user_id", "name", "client_name", "email", "telephone"]
 STATS_FIELDS = [
