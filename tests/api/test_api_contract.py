@@ -8,7 +8,7 @@ from services.api.logic import pairing
 from services.api.logic.manufacturing import Manufactured
 from services.api.resources import Resources
 from shared.schemas.documents import DayCount, GroupDocument, Ledger
-from tests.api.conftest import Customer, new_customer, new_gateway, pairing_request
+from tests.api.customers import Customer, new_customer, new_gateway, pairing_request
 
 DEVICE_FIELDS = [
     *("id", "device_id", "device_key", "user_id", "group_id", "name", "type", "location"),

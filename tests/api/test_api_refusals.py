@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.api.logic.manufacturing import Manufactured
-from tests.api.conftest import Customer
+from tests.api.customers import Customer
 
 UNKNOWN = "X400_" + "0" * 40
 DEVICE_CALLS = [

@@ -1,0 +1,94 @@
+"""A gateway as the hub sees one: a paho MQTT client that keeps what it is sent."""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote_plus, unquote
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+
+SECONDS = 10
+
+
+@dataclass
+class Gateway:
+    """What arrived: user messages as (properties, body), and direct methods as (name, payload)."""
+
+    client: mqtt.Client
+    messages: "asyncio.Queue[tuple[dict[str, str], bytes]]" = field(default_factory=asyncio.Queue)
+    methods: "asyncio.Queue[tuple[str, Any]]" = field(default_factory=asyncio.Queue)
+
+    async def message(self) -> tuple[dict[str, str], bytes]:
+        async with asyncio.timeout(SECONDS):
+            return await self.messages.get()
+
+    async def method(self) -> tuple[str, Any]:
+        async with asyncio.timeout(SECONDS):
+            return await self.methods.get()
+
+    def report(self, properties: dict[str, Any]) -> None:
+        topic = "$iothub/twin/PATCH/properties/reported/?$rid=1"
+        self.client.publish(topic, json.dumps(properties)).wait_for_publish(SECONDS)
+
+
+@asynccontextmanager
+async def connected(connection_string: str, host: str, port: int) -> AsyncIterator[Gateway]:
+    """A connected and subscribed gateway (azure-wire-facts.md, "IoT Hub, device side")."""
+    parts = dict(part.partition("=")[::2] for part in connection_string.split(";"))
+    hub, device_id = parts["HostName"], parts["DeviceId"]
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=device_id)
+    client.username_pw_set(
+        f"{hub}/{device_id}/?api-version=2021-04-12",
+        _token(f"{hub}/devices/{device_id}", parts["SharedAccessKey"]),
+    )
+    gateway = Gateway(client)
+    loop = asyncio.get_running_loop()
+    subscribed = threading.Event()
+
+    def on_connect(one: mqtt.Client, *_: object) -> None:
+        one.subscribe(
+            [
+                (f"devices/{device_id}/messages/devicebound/#", 1),
+                ("$iothub/methods/POST/#", 0),
+            ]
+        )
+
+    def on_message(one: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
+        if message.topic.startswith("$iothub/methods/POST/"):
+            name, _, rid = message.topic.removeprefix("$iothub/methods/POST/").partition("/?$rid=")
+            one.publish(f"$iothub/methods/res/200/?$rid={rid}", b"{}")
+            loop.call_soon_threadsafe(
+                gateway.methods.put_nowait, (name, json.loads(message.payload))
+            )
+            return
+        tail = message.topic.rpartition("/")[2]
+        properties = dict(unquote(pair).partition("=")[::2] for pair in tail.split("&"))
+        loop.call_soon_threadsafe(gateway.messages.put_nowait, (properties, message.payload))
+
+    client.on_connect = on_connect
+    client.on_message = on_message
+    client.on_subscribe = lambda *_: subscribed.set()
+    await asyncio.to_thread(client.connect, host, port)
+    client.loop_start()
+    try:
+        assert await asyncio.to_thread(subscribed.wait, SECONDS)
+        yield gateway
+    finally:
+        client.disconnect()
+        await asyncio.to_thread(client.loop_stop)
+
+
+def _token(resource: str, key: str) -> str:
+    uri, expiry = quote_plus(resource), int(time.time()) + 3600
+    signed = hmac.new(base64.b64decode(key), f"{uri}\n{expiry}".encode(), hashlib.sha256)
+    signature = quote_plus(base64.b64encode(signed.digest()))
+    return f"SharedAccessSignature sr={uri}&sig={signature}&se={expiry}"
