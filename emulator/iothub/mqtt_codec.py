@@ -53,6 +53,8 @@ class PacketReader:
         """Where the body of the packet at `start` begins and ends; None while incomplete."""
         buffer = self._buffer
         size, length, shift, position = len(buffer), 0, 0, start + 1
+        if start < size:
+            check_header(buffer[start])
         while position < size:
             byte = buffer[position]
             length |= (byte & 0x7F) << shift
@@ -120,18 +122,24 @@ class _Body:
         return self.position >= len(self.data)
 
 
-def decode(first: int, data: bytes) -> Packet:
-    """The packet with this first byte and body. Raises MalformedPacket."""
+def check_header(first: int) -> None:
+    """Raises MalformedPacket where no packet begins with this byte (§2.2)."""
     kind, flags = first >> 4, first & 0x0F
     if kind == 3:
-        return _decode_publish(flags, data)
+        return
+    if kind not in _DECODERS:
+        raise MalformedPacket(f"packet type {kind} is reserved or belongs to QoS 2")
     if flags != (2 if kind in (8, 10) else 0):
         raise MalformedPacket("reserved flags are set")  # §2.2.2
+
+
+def decode(first: int, data: bytes) -> Packet:
+    """The packet with this first byte and body. Raises MalformedPacket."""
+    check_header(first)
+    if first >> 4 == 3:
+        return _decode_publish(first & 0x0F, data)
     body = _Body(data)
-    decoder = _DECODERS.get(kind)
-    if decoder is None:
-        raise MalformedPacket(f"packet type {kind} is reserved or belongs to QoS 2")
-    packet = decoder(body)
+    packet = _DECODERS[first >> 4](body)
     if not body.ended:
         raise MalformedPacket("bytes follow the packet's last field")
     return packet

@@ -20,7 +20,7 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _HEAD = re.compile(r"\s*SELECT\s+(?P<what>.+?)\s+FROM\s+(?P<where>[\w.]+)\s*", re.I | re.S)
-_WHERE = re.compile(r"WHERE\s+", re.I)
+_WHERE = re.compile(r"WHERE\b", re.I)
 
 _COLUMNS = {
     "deviceid": "d.device_id",

@@ -73,7 +73,9 @@ def parse_twin(document: object) -> TwinRequest:
     """Read the body of PATCH or PUT /twins/{id}. Raises HubError 400."""
     if not isinstance(document, dict):
         raise invalid("The body is a JSON object")
-    properties = document.get("properties") or {}
+    properties = document.get("properties")
+    if properties is None:
+        properties = {}
     if not isinstance(properties, dict):
         raise invalid("properties is a JSON object")
     tags, desired = document.get("tags"), properties.get("desired")
