@@ -156,10 +156,7 @@ class ReceivingLink:
             return
         self._size += len(payload)
         if self._size > self._max_size:
-            self._finish()
-            description = f"a message here is at most {self._max_size} bytes"
-            refusal = AmqpError("amqp:link:message-size-exceeded", description)
-            self.session.detach(self, refusal)
+            self._refuse_size()
             return
         self._chunks.append(payload)
         if not more:
@@ -186,6 +183,15 @@ class ReceivingLink:
         self._format = _uint(message_format or 0)
         self._delivery_count = (self._delivery_count + 1) % _WHOLE
         self._credit -= 1
+
+    def _refuse_size(self) -> None:
+        """Detach the link; the rejection before it is where the Azure SDKs read the reason."""
+        delivery_id, _, settled, _ = self._finish()
+        description = f"a message here is at most {self._max_size} bytes"
+        refusal = AmqpError("amqp:link:message-size-exceeded", description)
+        if not settled:
+            self._reject(delivery_id, refusal)
+        self.session.detach(self, refusal)
 
     def _finish(self) -> tuple[int, int, bool, bytes]:
         delivery = self._delivery_id or 0, self._format, self._settled, b"".join(self._chunks)
