@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from services.api.middleware import RequestRecorder
 from services.api.resources import Resources, open_resources
-from services.api.routes import devices, home, orders
+from services.api.routes import devices, docs, home, orders
 from services.api.routes.errors import add_error_handlers
 from services.api.settings import ApiSettings
 from shared.health import Check, health_routes
@@ -38,12 +38,13 @@ def create_app(settings: ApiSettings) -> FastAPI:
         lifespan=lifespan,
         # A redirect would carry the key into another log line.
         redirect_slashes=False,
+        docs_url=None,  # routes/docs.py has a page of our own
         redoc_url=None,
-        swagger_ui_parameters={"tryItOutEnabled": False},
     )
     app.include_router(devices.router)
     app.include_router(orders.router)
     app.include_router(home.router)
+    app.include_router(docs.router)
     app.router.routes.extend(health_routes(lambda: _checks(app.state.resources)))
     add_error_handlers(app)
     app.add_middleware(RequestRecorder)

@@ -28,7 +28,7 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 NO_ROUTE = "(no route)"
 PROBES = ("/healthz", "/readyz", "/metrics")
 # FastAPI names the matched route in the scope for its own routes only.
-FIXED_PATHS = (*PROBES, "/docs", "/openapi.json")
+FIXED_PATHS = (*PROBES, "/openapi.json")
 
 HEADERS = {
     "Cache-Control": "no-store",

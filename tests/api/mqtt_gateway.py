@@ -72,7 +72,7 @@ async def connected(connection_string: str, host: str, port: int) -> AsyncIterat
             return
         tail = message.topic.rpartition("/")[2]
         properties = dict(unquote(pair).partition("=")[::2] for pair in tail.split("&"))
-        loop.call_soon_threadsafe(gateway.messages.put_nowait, (properties, message.payload))
+        loop.call_soon_threadsafe(gateway.messages.put_nowait, (properties, bytes(message.payload)))
 
     client.on_connect = on_connect
     client.on_message = on_message

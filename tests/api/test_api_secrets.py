@@ -1,0 +1,70 @@
+"""What the service says of itself: its log, its headers, and never a key."""
+
+import json
+import uuid
+from typing import Any
+
+import httpx
+
+from services.api.logic.manufacturing import Manufactured
+from stack.local import LocalStack
+from tests.api.customers import Customer
+from tests.api.test_api_refusals import JSON
+
+
+def lines_of(stack: LocalStack, correlation_id: str) -> list[dict[str, Any]]:
+    lines = stack.log_file("api").read_text().splitlines()
+    parsed = [json.loads(line) for line in lines if line.startswith("{")]
+    return [line for line in parsed if line["correlation_id"] == correlation_id]
+
+
+async def test_a_line_for_each_request(
+    client: httpx.AsyncClient, stack: LocalStack, alice: Customer, pump: Manufactured
+) -> None:
+    given = uuid.uuid4().hex
+    reply = await client.get(
+        f"{alice.base}/devices/{pump.device_id}", headers={"X-Correlation-Id": given}
+    )
+    assert reply.headers["x-correlation-id"] == given
+    (line,) = lines_of(stack, given)
+    assert line["route"] == "/api/user/{userid}/[redacted]/devices/{deviceid}"
+    assert (line["method"], line["status"]) == ("GET", 200)
+    assert (line["user_id"], line["device_id"]) == (alice.user_id, pump.device_id)
+    assert 0 < line["milliseconds"] < 10_000
+
+
+async def test_a_correlation_id_is_made_where_none_fits(client: httpx.AsyncClient) -> None:
+    for odd in ({}, {"X-Correlation-Id": "a b"}, {"X-Correlation-Id": "a" * 65}):
+        reply = await client.get("/healthz", headers=odd)
+        assert len(reply.headers["x-correlation-id"]) == 32
+
+
+async def test_no_key_is_ever_logged(
+    client: httpx.AsyncClient, stack: LocalStack, alice: Customer, bob: Customer, pump: Manufactured
+) -> None:
+    wrong = uuid.uuid4().hex
+    device = f"{alice.base}/devices/{pump.device_id}"
+    requests: list[tuple[str, str, dict[str, str]]] = [
+        ("GET", device, {}),
+        ("POST", f"{device}/sendjson", JSON),
+        ("DELETE", device, {}),
+        ("GET", f"{device}/", {}),
+        ("GET", f"{device}/nothing", {}),
+        ("GET", f"/api/user/{alice.api_key}/{alice.user_id}/devices", {}),  # swapped
+        ("GET", f"/api/user/{alice.user_id}/{wrong}/devices", {}),
+        ("GET", f"/API/USER/{alice.user_id}/{alice.api_key}/devices", {}),
+        ("GET", f"//api/user/{alice.user_id}/{alice.api_key}/devices", {}),
+        ("GET", f"{alice.base}/devices/{alice.api_key}", {}),
+        ("GET", f"/?key={alice.api_key}", {}),
+        ("GET", f"/api/user/{alice.user_id}/-/devices", {"X-API-Key": alice.api_key}),
+        ("GET", f"/{alice.api_key}", {"Referer": f"http://localhost{alice.base}"}),
+    ]
+    for method, url, headers in requests:
+        reply = await client.request(method, url, headers=headers, content="{")
+        assert reply.headers["referrer-policy"] == "no-referrer"
+    log = stack.log_file("api").read_text()
+    metrics = (await client.get("/metrics")).text
+    assert pump.device_id in log
+    for secret in (alice.api_key, bob.api_key, wrong, pump.device_key):
+        assert secret not in log
+        assert secret not in metrics
