@@ -44,7 +44,7 @@ def show(name: str = typer.Argument("", help="One entry of demo.json; without it
     if made is None:
         console.print("There is no demo here yet: `make run` makes it.")
         raise typer.Exit(1)
-    entries = asdict(made)
+    entries = asdict(made) | {"devices_url": made.devices_url}
     if not name:
         for key, value in entries.items():
             print(f"{key}={value}")

@@ -14,7 +14,7 @@ def show(console: Console, demo: Demo, settings: StackSettings, seconds: float) 
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column(overflow="fold")
-    devices = f"{demo.api_url}/api/user/{demo.user_id}/{demo.api_key}/devices"
+    devices = demo.devices_url
     for name, value in (
         ("REST API", f"{demo.api_url}/docs"),
         ("account", f"{demo.username}   user id {demo.user_id}"),

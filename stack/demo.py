@@ -36,6 +36,11 @@ class Demo:
     blob_connection_string: str
     ca_file: str
 
+    @property
+    def devices_url(self) -> str:
+        """The first call of the REST contract that a new user makes."""
+        return f"{self.api_url}/api/user/{self.user_id}/{self.api_key}/devices"
+
 
 def load(path: Path) -> Demo | None:
     """The demo of an earlier start, if there is one."""
