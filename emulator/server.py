@@ -17,6 +17,7 @@ from emulator import iothub
 from emulator.amqp.server import AmqpServer
 from emulator.blob.azurite import Azurite
 from emulator.certificates import server_context
+from emulator.cosmos import cosmos_app
 from emulator.eventhubs.service import EventHubs
 from emulator.iothub import IotHub
 from emulator.servicebus import admin as servicebus_admin
@@ -80,6 +81,9 @@ async def _start(settings: EmulatorSettings, stack: AsyncExitStack) -> None:
     iothub.add_routes(management, hub)
     servicebus_admin.add_routes(management, service_bus)
     await _start_http(stack, management, settings.bind, settings.https_port, tls)
+    cosmos_key = base64.b64decode(settings.cosmos_key.get_secret_value(), validate=True)
+    cosmos = cosmos_app(store, cosmos_key)
+    await _start_http(stack, cosmos, settings.bind, settings.cosmos_port, None)
 
 
 async def _start_blob(settings: EmulatorSettings, stack: AsyncExitStack) -> None:
