@@ -34,6 +34,9 @@ class Session(Protocol):
     def receive(self, link: Link, message: MQTTMessage) -> None:
         """A message of the hub; it may come before `run`, from the persistent session."""
 
+    def begin(self, link: Link) -> None:
+        """The hub accepted the connection: publish."""
+
     async def run(self, link: Link) -> None:
         """Use the connection until it closes or this is cancelled."""
 
@@ -149,6 +152,7 @@ class Cloud:
                 return False
             await link.subscribe(self._session.topics(link.device_id))
             self.connections += 1
+            self._session.begin(link)
             self._set_status(NetStatus.CLOUD_CONNECTED)
             log.info("%s: connected to %s:%d", self.credentials.device_id, address.host, port)
             return await self._serve(link)
@@ -198,5 +202,11 @@ class Cloud:
 
 @lru_cache
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """One context for all gateways of the process: each costs 14 ms and half a megabyte."""
-    return ssl.create_default_context(cafile=ca_file)
+    """One context for all gateways of the process: each costs 14 ms and half a megabyte.
+
+    Raises ValueError where the CA file cannot be used.
+    """
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # ssl.SSLError is one, too
+        raise ValueError(f"cannot use {ca_file} as CA file: {error.strerror}") from None

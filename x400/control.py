@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from x400.control_commands import COMMANDS, CommandError
-from x400.gateway import Gateway
+from x400.gateway import Gateway, GatewayOffError
 
 SOCKET = "control.sock"
 PATH_BYTES = 107  # what sockaddr_un holds on Linux
@@ -82,7 +82,7 @@ class ControlServer:
         try:
             gateway = self._find(request.get("device"))
             return {"ok": True} | await command(gateway, request)
-        except CommandError as error:
+        except (CommandError, GatewayOffError) as error:
             return {"ok": False, "error": str(error)}
 
     def _find(self, device: str | None) -> Gateway:

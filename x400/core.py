@@ -282,6 +282,9 @@ class Core:
             await self.cloud.run()
         except IomoteError as error:
             self._fault(error)
+        except Exception as error:
+            log.exception("%s: the connection's task failed", self.device_id)
+            self._fault(IomoteError(ErrorCode.IOMOTE_ERR_UNKNOWN, type(error).__name__))
 
     def _send(self, draft: Draft, check: Callable[[], Draft]) -> Stored:
         try:
@@ -321,7 +324,7 @@ class Core:
         self._on_change()
 
     def _fault(self, error: IomoteError) -> None:
-        """The store does not take writes: show it, and reset in a minute."""
+        """Something that only a reset can mend, such as a store that takes no writes."""
         if self._broken or not self._alive:
             return
         self._broken = True

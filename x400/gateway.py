@@ -14,7 +14,7 @@ from x400.core import Core, Outcome
 from x400.messages import Event
 from x400.settings import GatewaySettings
 from x400.status import NetStatus
-from x400.store import Store
+from x400.store import Store, StoreInUseError
 
 Sketch = Callable[[Iomote], Awaitable[None]]
 
@@ -22,6 +22,10 @@ SKETCH_RESTART_SECONDS = 10.0
 MESSAGES_SHOWN = 20  # user messages that the app has read, for whoever looks on
 
 log = logging.getLogger(__name__)
+
+
+class GatewayOffError(Exception):
+    """The Core was asked for while there is none."""
 
 
 class Gateway:
@@ -74,14 +78,14 @@ class Gateway:
     def core(self) -> Core:
         """The Iomote Core of this life; a reset makes a new one."""
         if self._core is None:
-            raise RuntimeError("the gateway is not started")
+            raise GatewayOffError("the gateway is off, or in the middle of a reset")
         return self._core
 
     @property
     def app(self) -> Iomote:
         """The library's object, as the sketch has it; a reset makes a new one."""
         if self._app is None:
-            raise RuntimeError("the gateway is not started")
+            raise GatewayOffError("the gateway is off, or in the middle of a reset")
         return self._app
 
     def press(self) -> None:
@@ -90,13 +94,11 @@ class Gateway:
 
     def unplug(self) -> None:
         """Pull the network cable."""
-        self._plugged = False
-        self.core.cloud.set_plugged(False)
+        self._set_plugged(plugged=False)
 
     def plug(self) -> None:
         """Put the network cable back."""
-        self._plugged = True
-        self.core.cloud.set_plugged(True)
+        self._set_plugged(plugged=True)
 
     def reset(self, why: str) -> None:
         """Reset the gateway: the connection drops, Core and app start again."""
@@ -121,6 +123,11 @@ class Gateway:
         """Call `watcher` for each message of the app, too; returns how to end that."""
         self._watchers.append(watcher)
         return lambda: self._watchers.remove(watcher)
+
+    def _set_plugged(self, *, plugged: bool) -> None:
+        self._plugged = plugged
+        if self._core is not None:
+            self._core.cloud.set_plugged(plugged)
 
     def _power_on(self, event: Event, detail: str) -> None:
         path = self.settings.state / f"{self.credentials.device_id}.db"
@@ -161,7 +168,14 @@ class Gateway:
         log.info("%s: reset %s", self.credentials.device_id, why)
         await self._power_off(orderly=False)
         self.resets += 1
-        self._power_on(Event.REBOOTED, why)
+        while True:
+            try:
+                self._power_on(Event.REBOOTED, why)
+                return
+            except (StoreInUseError, OSError):
+                log.exception("%s: cannot start again", self.credentials.device_id)
+                await self._power_off(orderly=False)
+                await asyncio.sleep(self.settings.fault_reset)
 
     async def _run_sketch(self, sketch: Sketch) -> None:
         """Run the sketch; one that ends or fails is started again, as a watchdog would."""

@@ -62,9 +62,12 @@ class HubSession:
         else:
             self._inbox.receive(link, message)
 
-    async def run(self, link: Link) -> None:
-        """Deliver messages and keep the twin in step until the link closes."""
+    def begin(self, link: Link) -> None:
+        """Deliver over this connection from now on."""
         self._delivery.attach(link)
+
+    async def run(self, link: Link) -> None:
+        """Keep the twin in step until the link closes."""
         await self._twin.run(link, self._own_properties())
 
     async def drain(self) -> None:

@@ -1,5 +1,6 @@
 """The gateway that the tests are about."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -21,3 +22,10 @@ async def running(*gateways: Gateway) -> AsyncIterator[Gateway]:
             stack.push_async_callback(gateway.kill)
             await gateway.start()
         yield gateways[0]
+
+
+async def until(reached: Callable[[], bool], seconds: float = 5) -> None:
+    """Look again and again. Raises TimeoutError."""
+    async with asyncio.timeout(seconds):
+        while not reached():  # noqa: ASYNC110 - what is looked at lives in another process or part
+            await asyncio.sleep(0.01)
