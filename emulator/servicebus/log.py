@@ -139,6 +139,8 @@ class MessageLog:
     def delete(self, removed: Iterable[tuple[int, int, int]]) -> None:
         """Remove messages, each given as (sequence, state, size)."""
         removed = list(removed)
+        if not removed:
+            return
         self._store.write_many(
             "DELETE FROM sb_message WHERE entity = ? AND sequence = ?",
             ((self.entity, sequence) for sequence, _, _ in removed),

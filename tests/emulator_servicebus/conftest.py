@@ -1,39 +1,59 @@
-"""A Service Bus in the test's process: its administration over TLS."""
+"""A Service Bus in the test's process: AMQP, and its administration over TLS."""
 
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import trustme
 from aiohttp import web
 
+from emulator.amqp.server import AmqpServer
 from emulator.servicebus.admin import add_routes
 from emulator.servicebus.service import ServiceBus
 from emulator.store import Store
 from tests.emulator_servicebus.namespace import ROOT_KEY, Namespace
 
 
-@pytest.fixture
-async def namespace(tmp_path: Path) -> AsyncIterator[Namespace]:
+@asynccontextmanager
+async def running_namespace(state_dir: Path) -> AsyncIterator[Namespace]:
     authority = trustme.CA()
-    ca_file = tmp_path / "ca.pem"
+    ca_file = state_dir / "ca.pem"
     authority.cert_pem.write_to_path(str(ca_file))
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
 
-    store = Store(tmp_path / "azure.db")
+    store = Store(state_dir / "azure.db")
     service = ServiceBus(store, ROOT_KEY.encode())
     app = web.Application()
     add_routes(app, service)
     runner = web.AppRunner(app)
     await runner.setup()
+    assert runner.server is not None
     server = await asyncio.get_running_loop().create_server(
         runner.server, "127.0.0.1", 0, ssl=context
     )
-    yield Namespace(service, server.sockets[0].getsockname()[1], ca_file)
+    amqp = AmqpServer(store, [service])
+    amqp_port = await amqp.listen("127.0.0.1", 0)
+    yield Namespace(service, server.sockets[0].getsockname()[1], amqp_port, ca_file)
+    await amqp.stop()
     server.close()
     await runner.cleanup()
     service.close()
     store.close()
+
+
+@pytest.fixture
+async def namespace(tmp_path: Path) -> AsyncIterator[Namespace]:
+    """A namespace of the test's own."""
+    async with running_namespace(tmp_path) as namespace:
+        yield namespace
+
+
+@pytest.fixture(scope="session")
+async def shared_namespace(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Namespace]:
+    """One namespace for all tests that leave nothing behind."""
+    async with running_namespace(tmp_path_factory.mktemp("servicebus")) as namespace:
+        yield namespace

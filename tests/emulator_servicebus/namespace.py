@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from azure.servicebus.aio import ServiceBusClient
 from azure.servicebus.aio.management import ServiceBusAdministrationClient
 
 from emulator.servicebus.service import ServiceBus
@@ -16,6 +17,7 @@ class Namespace:
 
     service: ServiceBus
     https_port: int
+    amqp_port: int
     ca_file: Path
 
     def connection_string(
@@ -33,4 +35,11 @@ class Namespace:
             self.connection_string(self.https_port, key, rule),
             connection_verify=str(self.ca_file),
             retry_total=0,
+        )
+
+    def client(
+        self, key: str = ROOT_KEY, rule: str = "RootManageSharedAccessKey"
+    ) -> ServiceBusClient:
+        return ServiceBusClient.from_connection_string(
+            self.connection_string(self.amqp_port, key, rule), retry_total=0
         )
