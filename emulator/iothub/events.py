@@ -64,6 +64,10 @@ class Events:
         message_id = properties.pop("$.mid", None)
         if message_id is not None and len(message_id) > MAX_MESSAGE_ID_CHARACTERS:
             raise HubError(400, "ArgumentInvalid", "A message id has at most 128 characters")
+        content_type = properties.pop("$.ct", None)
+        content_encoding = properties.pop("$.ce", None)
+        if not ((content_type or "") + (content_encoding or "")).isascii():
+            raise HubError(400, "ArgumentInvalid", "Content type and encoding are ASCII")
         annotations = {
             "iothub-connection-device-id": sender.device_id,
             "iothub-connection-auth-method": sender.auth_method,
@@ -80,8 +84,8 @@ class Events:
             annotations=annotations,
             message_id=message_id,
             correlation_id=properties.pop("$.cid", None),
-            content_type=properties.pop("$.ct", None),
-            content_encoding=properties.pop("$.ce", None),
+            content_type=content_type,
+            content_encoding=content_encoding,
             application_properties={k: v or "" for k, v in properties.items()},
         )
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from emulator.iothub.authentication import ACCEPTED, Refused
 from emulator.iothub.device_session import DeviceSession
@@ -55,8 +55,7 @@ class MqttConnection(asyncio.Protocol):
         self._watch: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
         self._hub.connection_opened(self)
         self._check_deadlines()
 
@@ -165,7 +164,7 @@ class MqttConnection(asyncio.Protocol):
         try:
             device = self._hub.authentication.device(packet)
         except Refused as refused:
-            log.info("refused CONNECT of %s: %s", packet.client_id[:128], refused)
+            log.info("refused CONNECT of %r: %s", packet.client_id[:128], refused)
             self._send(ConnAck(False, refused.code))
             self.close("CONNECT was refused")
             return

@@ -169,6 +169,7 @@ PUBLISH = Publish(EVENTS, b"x", 1, 1)
         Publish(EVENTS, b"x", 2, 1),
         Publish(EVENTS + "name=%ff", b"x", 1, 1),
         Publish(EVENTS + "$.mid=" + "1" * 129, b"x", 1, 1),
+        Publish(EVENTS + "$.ct=%C3%A4", b"x", 1, 1),
         Publish(EVENTS, bytes(256 * 1024 + 1), 1, 1),
         Publish("$iothub/twin/GET/", b""),
         Publish("$iothub/twin/GET/?$rid=", b""),

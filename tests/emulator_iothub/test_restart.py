@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from iothub_harness import API, DEVICE_KEY, HOST, PahoDevice, RawClient, running_hub, until
+from iothub_harness import API, DEVICE_KEY, HOST, RawClient, running_hub, until
 
 from emulator.iothub.mqtt_packets import PubAck, Publish
 from emulator.store import Store
@@ -28,12 +28,14 @@ async def test_registry_and_twins_survive(tmp_path: Path) -> None:
 
 async def test_a_device_that_does_not_return_is_told_disconnected(tmp_path: Path) -> None:
     async with running_hub(tmp_path) as running:
+        clients = []
         for name in ("gateway", "other"):
             await running.create(name)
-            device = PahoDevice(running.mqtt_port, name)
-            await device.connect()
-            await device.publish(f"devices/{name}/messages/events/")
-            device.client.loop_stop()
+            client = await RawClient.open(running.mqtt_port)
+            clients.append(client)
+            await client.connect(name)
+            await client.write(Publish(f"devices/{name}/messages/events/", b"", 1, 1))
+            assert await client.read() == PubAck(1)
         told = running.operations("deviceConnectionStateEvents")
         assert told == ["deviceConnected", "deviceConnected"]
         sequences = [
@@ -56,8 +58,9 @@ async def test_a_device_that_does_not_return_is_told_disconnected(tmp_path: Path
 
 
 HUB_PROCESS = """
-import asyncio, base64, sys
+import asyncio, sys
 from pathlib import Path
+import uvloop
 from emulator.iothub import IotHub
 from emulator.iothub.identity import IdentityRequest
 from emulator.store import Store
@@ -75,7 +78,8 @@ async def main():
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
-asyncio.run(main())
+with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    runner.run(main())
 """
 
 
