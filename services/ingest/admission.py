@@ -136,6 +136,7 @@ class _Admission:
         pairing = owner(
             self._known.gateways.get(event.device_id),
             enqueued_at=event.enqueued_at,
+            created_at=message.created_at,
             claimed_at=message.claimed_at,
         )
         if pairing is Nobody.NOT_THEIRS:

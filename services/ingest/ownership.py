@@ -25,14 +25,19 @@ def pairing_at(gateway: Gateway | None, moment: datetime) -> Pairing | None:
 
 
 def owner(
-    gateway: Gateway | None, *, enqueued_at: datetime, claimed_at: datetime | None
+    gateway: Gateway | None,
+    *,
+    enqueued_at: datetime,
+    created_at: datetime,
+    claimed_at: datetime | None,
 ) -> Pairing | Nobody:
     """The pairing that a message belongs to.
 
-    `enqueued_at` is when the hub took it, `claimed_at` when the gateway says it stored it. What
-    was stored before the pairing began belongs to nobody, so that a former owner's data never
-    reaches the next, however long it waited; a clock that shows a time before the gateway was
-    manufactured is simply wrong and proves nothing.
+    `enqueued_at` is when the hub took it; `created_at` is when the gateway stored it, after the
+    clock rules, and `claimed_at` before them. What was stored before the pairing began belongs
+    to nobody. That holds for what waited longer than the clock rules believe, too, or a former
+    owner's data would reach the next by waiting; only a clock that shows a time before the
+    gateway was manufactured is simply wrong and proves nothing.
     """
     pairing = pairing_at(gateway, enqueued_at)
     if gateway is None or pairing is None:
@@ -40,6 +45,8 @@ def owner(
             earlier.started_at <= enqueued_at for earlier in gateway.pairings
         )
         return Nobody.NOT_THEIRS if paired_before else Nobody.NEVER_PAIRED
+    if created_at < pairing.started_at:
+        return Nobody.NOT_THEIRS
     if claimed_at is not None and gateway.manufactured_at <= claimed_at < pairing.started_at:
         return Nobody.NOT_THEIRS
     return pairing

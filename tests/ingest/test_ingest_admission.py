@@ -14,7 +14,7 @@ from services.ingest.events import Event, RawEvent
 from services.ingest.state import StateChange, observe
 from shared.schemas.contract import ConnectionState
 from shared.schemas.documents import Ledger
-from tests.ingest.made import (
+from tests.ingest.made_events import (
     DEVICE,
     NOON,
     OTHER,

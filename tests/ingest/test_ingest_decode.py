@@ -21,7 +21,7 @@ from services.ingest.events import (
 )
 from shared.schemas.contract import ConnectionState
 from shared.schemas.messages import Level
-from tests.ingest.made import DEVICE, NOON, raw_event
+from tests.ingest.made_events import DEVICE, NOON, raw_event
 
 
 def message(raw: RawEvent) -> Message:

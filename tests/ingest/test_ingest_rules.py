@@ -14,7 +14,16 @@ from services.ingest.decode import decode
 from services.ingest.events import Message
 from services.ingest.ownership import Nobody, owner, pairing_at
 from shared.schemas.documents import DayCount, Gateway, Ledger, Pairing, Quota
-from tests.ingest.made import DEVICE, MANUFACTURED, NOON, STREAM, data, gateway, pairing, raw_event
+from tests.ingest.made_events import (
+    DEVICE,
+    MANUFACTURED,
+    NOON,
+    STREAM,
+    data,
+    gateway,
+    pairing,
+    raw_event,
+)
 
 moments = st.integers(0, 2000).map(lambda minutes: NOON + timedelta(minutes=minutes))
 
@@ -49,7 +58,7 @@ def test_the_pairing_in_force_is_the_only_one_that_contains_the_moment(
 def test_a_message_belongs_to_nobody_but_who_had_the_gateway_all_the_time(
     one: Gateway, enqueued_at: datetime, stored: datetime | None
 ) -> None:
-    whose = owner(one, enqueued_at=enqueued_at, claimed_at=stored)
+    whose = owner(one, enqueued_at=enqueued_at, created_at=stored or enqueued_at, claimed_at=stored)
     if isinstance(whose, Pairing):
         assert whose.started_at <= enqueued_at
         assert whose.ended_at is None or enqueued_at < whose.ended_at
@@ -64,17 +73,18 @@ def test_a_former_owners_data_is_not_the_next_ones_however_old() -> None:
         pairing("next", NOON - timedelta(days=50)),
     )
     stored = NOON - timedelta(days=200)
-    assert owner(one, enqueued_at=NOON, claimed_at=stored) is Nobody.NOT_THEIRS
+    assert owner(one, enqueued_at=NOON, created_at=NOON, claimed_at=stored) is Nobody.NOT_THEIRS
 
 
 def test_a_clock_from_before_the_gateway_was_made_proves_nothing() -> None:
     one = gateway(pairing("alice", NOON - timedelta(days=50)))
-    whose = owner(one, enqueued_at=NOON, claimed_at=MANUFACTURED - timedelta(days=9000))
+    wrong = MANUFACTURED - timedelta(days=9000)
+    whose = owner(one, enqueued_at=NOON, created_at=NOON, claimed_at=wrong)
     assert isinstance(whose, Pairing)
 
 
 def test_a_gateway_that_is_not_in_the_inventory_was_never_paired() -> None:
-    assert owner(None, enqueued_at=NOON, claimed_at=None) is Nobody.NEVER_PAIRED
+    assert owner(None, enqueued_at=NOON, created_at=NOON, claimed_at=None) is Nobody.NEVER_PAIRED
 
 
 @given(st.lists(st.dates(date(2026, 1, 1), date(2026, 1, 9)), max_size=60), st.integers(0, 5))

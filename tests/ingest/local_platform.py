@@ -1,0 +1,153 @@
+"""Accounts, gateways and what ingest left for them, on a local Azure with ingest alone."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from azure.servicebus import ServiceBusReceivedMessage, ServiceBusReceiveMode
+from azure.servicebus.aio import ServiceBusClient
+
+from services.api.logic import pairing
+from services.api.logic.accounts import create_account
+from services.api.logic.ids import new_device_key, new_user_id
+from services.api.logic.manufacturing import manufacture
+from services.api.resources import Resources
+from services.api.settings import ApiSettings
+from services.api.store.queues import Queues
+from shared.schemas.documents import DeviceDocument, Ledger
+from stack.local import LocalStack
+from tests.ingest.mqtt_gateway import Gateway
+
+T = TypeVar("T")
+
+WAIT_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Owner:
+    """An account and what reads its queue."""
+
+    user_id: str
+    queue_connection_string: str
+
+
+@dataclass
+class Platform:
+    """A local Azure, and ingest as a process of its own."""
+
+    stack: LocalStack
+    resources: Resources
+    keys: dict[str, str] = field(default_factory=dict)  # device keys by device id
+
+    async def owner(self) -> Owner:
+        made = await create_account(
+            self.resources.accounts,
+            Queues(self.resources.azure),
+            user_id=new_user_id(),
+            username="tester",
+            duplicate_window=self.resources.settings.queue_duplicate_window,
+        )
+        return Owner(made.account.user_id, made.queue_connection_string)
+
+    async def gateway(self, owner: Owner | None = None, name: str = "Pump") -> Gateway:
+        """A gateway that is manufactured, and paired where it has an owner."""
+        made = await manufacture(self.resources.gateways, self.resources.hub, new_device_key())
+        self.keys[made.device_id] = made.device_key
+        gateway = Gateway(made.device_connection_string, self.stack.settings.mqtt_port)
+        if owner is not None:
+            await self.pair(gateway, owner, name)
+        return gateway
+
+    async def pair(self, gateway: Gateway, owner: Owner, name: str = "Pump") -> None:
+        request = pairing.PairingRequest(owner.user_id, self.keys[gateway.device_id], name)
+        await pairing.pair(self._stores, request)
+
+    async def unpair(self, gateway: Gateway, owner: Owner) -> None:
+        await pairing.unpair(self._stores, owner.user_id, gateway.device_id)
+
+    async def document(self, owner: Owner, gateway: Gateway) -> DeviceDocument:
+        found = await self.resources.devices.get(owner.user_id, gateway.device_id)
+        assert found is not None
+        return found
+
+    async def ledger(self, owner: Owner, gateway: Gateway) -> Ledger:
+        document = await self.document(owner, gateway)
+        found = await self.resources.ledgers.get(document.stat_device_id)
+        assert found is not None
+        return found
+
+    async def all_of(self, container: str, partition: str) -> list[dict[str, Any]]:
+        """Every document of one partition key."""
+        items = self.resources.azure.database.get_container_client(container)
+        found = items.query_items("SELECT * FROM c", partition_key=partition)
+        return [each async for each in found]
+
+    @property
+    def _stores(self) -> pairing.Stores:
+        return pairing.Stores(
+            accounts=self.resources.accounts,
+            groups=self.resources.groups,
+            gateways=self.resources.gateways,
+            devices=self.resources.devices,
+            hub=self.resources.hub,
+        )
+
+
+async def receive(owner: Owner, count: int, quiet: float = 1.0) -> list[ServiceBusReceivedMessage]:
+    """Take `count` messages from an account's queue, and any more that come while it is quiet."""
+    taken: list[ServiceBusReceivedMessage] = []
+    deadline = time.monotonic() + WAIT_SECONDS
+    entity = owner.queue_connection_string.rpartition("EntityPath=")[2]
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(
+            ServiceBusClient.from_connection_string(owner.queue_connection_string)
+        )
+        receiver = await stack.enter_async_context(
+            client.get_queue_receiver(entity, receive_mode=ServiceBusReceiveMode.RECEIVE_AND_DELETE)
+        )
+        while time.monotonic() < deadline:
+            enough = len(taken) >= count
+            some = await receiver.receive_messages(200, max_wait_time=quiet if enough else 2.0)
+            taken += some
+            if enough and not some:
+                break
+    return taken
+
+
+async def eventually(look: Callable[[], Awaitable[T | None]], seconds: float = WAIT_SECONDS) -> T:
+    """What `look` finds, as soon as it is neither None nor empty."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = await look()
+        if found:
+            return found
+        assert time.monotonic() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.1)
+
+
+def api_settings(stack: LocalStack) -> ApiSettings:
+    """The settings by which accounts and gateways are made."""
+    values: dict[str, object] = {
+        name.removeprefix("MYMOTE_").lower(): value
+        for name, value in stack.service_environment.items()
+    }
+    values["servicebus_namespaces"] = json.loads(str(values["servicebus_namespaces"]))
+    known = {name: value for name, value in values.items() if name in ApiSettings.model_fields}
+    return ApiSettings.model_validate(known)
+
+
+def body_of(message: ServiceBusReceivedMessage) -> bytes:
+    return b"".join(message.body)
+
+
+def properties_of(message: ServiceBusReceivedMessage) -> dict[str, str]:
+    properties = message.application_properties or {}
+    return {_text(name): _text(value) for name, value in properties.items()}
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
