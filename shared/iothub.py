@@ -35,6 +35,7 @@ SEND_SECONDS = 6.0
 HTTP_SECONDS = 10.0
 METHOD_SECONDS = 10  # how long a gateway may take to answer a direct method
 POLL_SECONDS = 0.001
+NOT_ONLINE = "404103"  # IoT Hub's number for a direct method to a device that is not connected
 
 T = TypeVar("T")
 
@@ -286,7 +287,7 @@ def _known(error: Exception) -> MyMoteError | None:
 
 def _from_status(status: int, text: str) -> MyMoteError:
     match status:
-        case 404 if "DeviceNotOnline" in text:
+        case 404 if NOT_ONLINE in text:
             return DeviceOffline("The gateway is offline.")
         case 404:
             return NotFound("IoT Hub does not know this device.")
