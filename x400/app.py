@@ -64,12 +64,12 @@ class Iomote:
         user_route: str | None = None,
     ) -> int:
         """Store a data message of 1 to 3750 bytes for the cloud."""
-        body = payload.encode() if isinstance(payload, str) else payload
+        body = _bytes(payload)
         return self._ask(self._core.send_message, body, content_type, content_encoding, user_route)
 
     def sendNotification(self, level: int, payload: str | bytes) -> int:
         """Store a notification of 1 to 100 bytes for the cloud."""
-        body = payload.encode() if isinstance(payload, str) else payload
+        body = _bytes(payload)
         return self._ask(self._core.send_notification, level, body)
 
     def devKey(self) -> str:
@@ -193,3 +193,8 @@ class Iomote:
             return request()
         except IomoteError as error:
             return int(error.code)
+
+
+def _bytes(payload: str | bytes) -> bytes:
+    # Bytes that were not UTF-8 come out as they went in: the cloud judges them, not the gateway.
+    return payload.encode(errors="surrogateescape") if isinstance(payload, str) else payload

@@ -234,7 +234,7 @@ def _call(state: Path, command: str, device: str | None, **arguments: Any) -> di
 
 
 def _fail(text: str) -> typer.Exit:
-    err.print(f"[red]x400:[/red] {escape(text)}", highlight=False)
+    err.print(f"[red]x400:[/red] {escape(text)}", highlight=False, soft_wrap=True)
     return typer.Exit(1)
 
 

@@ -142,7 +142,8 @@ class Cloud:
         address = Address(
             self.credentials.host, port, tls, settings.keep_alive, settings.connect_timeout
         )
-        self._set_status(NetStatus.CLOUD_CONNECTING)
+        down = self.status is NetStatus.NETWORK_ERROR
+        self._set_status(NetStatus.NETWORK_CONNECTING if down else NetStatus.CLOUD_CONNECTING)
         self.attempts += 1
         link = self._link = Link(self.credentials.device_id, self._session.receive)
         try:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from x400.control_commands import COMMANDS, CommandError
+from x400.errors import IomoteError
 from x400.gateway import Gateway, GatewayOffError
 
 SOCKET = "control.sock"
@@ -82,7 +83,7 @@ class ControlServer:
         try:
             gateway = self._find(request.get("device"))
             return {"ok": True} | await command(gateway, request)
-        except (CommandError, GatewayOffError) as error:
+        except (CommandError, GatewayOffError, IomoteError) as error:
             return {"ok": False, "error": str(error)}
 
     def _find(self, device: str | None) -> Gateway:

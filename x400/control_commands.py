@@ -44,8 +44,9 @@ async def notify(gateway: Gateway, request: Answer) -> Answer:
         level = Level[str(request.get("level", "info")).upper()]
     except KeyError:
         raise CommandError("the level is info, warning or alarm") from None
+    text = str(request.get("text", "")).encode(errors="surrogateescape")
     try:
-        stored = gateway.core.send_notification(level, str(request.get("text", "")).encode())
+        stored = gateway.core.send_notification(level, text)
     except IomoteError as error:
         raise CommandError(_explain(error)) from None
     return {"mid": stored.mid, "connected": _connected(gateway)}

@@ -41,23 +41,32 @@ class Delivery:
 
     def attach(self, link: Link) -> None:
         """Begin to publish over a fresh connection, from the oldest message."""
+        self.drop()
         self._link = link
-        self._in_flight.clear()
-        self._acknowledged.clear()
         self._cursor = 0
         self.pump()
 
     def detach(self) -> None:
-        """The connection is gone, or about to be renewed: publish nothing more."""
+        """The connection is about to end: publish nothing more, take PUBACKs still."""
         self._link = None
+
+    def drop(self) -> None:
+        """The connection is gone: nothing is in flight any more."""
+        self._link = None
+        self._in_flight.clear()
+        self._acknowledged.clear()
+        self.idle.set()
 
     def pump(self) -> None:
         """Publish as much as the window takes; call it when a message was stored."""
         room = self._window - len(self._in_flight)
         if self._link is None or room <= 0:
             return
-        for message in self._outbox.after(self._cursor, room):
-            self._publish(self._link, message)
+        try:
+            for message in self._outbox.after(self._cursor, room):
+                self._publish(self._link, message)
+        except IomoteError as error:
+            self._on_fault(error)
 
     def _publish(self, link: Link, message: Stored) -> None:
         self._cursor = message.mid

@@ -64,7 +64,11 @@ class Gateway:
 
     async def start(self) -> None:
         """Power on. Raises StoreInUseError, ValueError, OSError (the CA file)."""
-        self._power_on(Event.STARTED, "power on")
+        try:
+            self._power_on(Event.STARTED, "power on")
+        except BaseException:
+            await self._power_off(orderly=False)
+            raise
 
     async def stop(self) -> None:
         """Power off in an orderly way: what is in flight arrives first."""
@@ -172,7 +176,7 @@ class Gateway:
             try:
                 self._power_on(Event.REBOOTED, why)
                 return
-            except (StoreInUseError, OSError):
+            except (StoreInUseError, OSError, ValueError):
                 log.exception("%s: cannot start again", self.credentials.device_id)
                 await self._power_off(orderly=False)
                 await asyncio.sleep(self.settings.fault_reset)

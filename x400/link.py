@@ -209,7 +209,8 @@ class Link:
         if self._connected.done():
             return
         if reason.is_failure:
-            self._connected.set_exception(LinkError(f"the hub refused the connection: {reason}"))
+            text = f"the hub refused the gateway ({reason}): is it registered, is its key right?"
+            self._connected.set_exception(LinkError(text))
         else:
             self._connected.set_result(None)
 

@@ -90,11 +90,14 @@ def data(
     """A data message of 1 to 3750 bytes. Raises IomoteError."""
     _check_size(body, DATA_BYTES)
     for text in (content_type, content_encoding, user_route):
-        if text is not None and not 0 < len(text) <= PROPERTY_CHARACTERS:
+        if text is not None and not (
+            0 < len(text) <= PROPERTY_CHARACTERS and text.isascii() and text.isprintable()
+        ):
+            # The hub would cut the connection, again and again: this message blocks the line.
             raise IomoteError(
                 ErrorCode.IOMOTE_ERR_DATA,
                 f"a content type, content encoding or route has 1 to {PROPERTY_CHARACTERS} "
-                "characters",
+                "printable ASCII characters",
             )
     return Draft(Kind.DATA, body, None, content_type, content_encoding, user_route)
 

@@ -79,7 +79,7 @@ class HubSession:
 
     def dropped(self) -> None:
         """The connection is gone: what it had not acknowledged goes over the next."""
-        self._delivery.detach()
+        self._delivery.drop()
         self._inbox.drop_connection()
 
     def progress(self) -> int:

@@ -67,8 +67,11 @@ class Store:
             raise
 
     def read(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
-        """All rows of a query."""
-        return self._db.execute(sql, parameters).fetchall()
+        """All rows of a query. Raises IomoteError."""
+        try:
+            return self._db.execute(sql, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise _storage_error(error) from error
 
     def note(self, name: str) -> Any:
         """A small JSON value kept under a name; None where there is none."""
@@ -97,4 +100,4 @@ def write_note(db: sqlite3.Connection, name: str, value: object) -> None:
 def _storage_error(error: sqlite3.Error) -> IomoteError:
     if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
         return IomoteError(ErrorCode.IOMOTE_ERR_STORAGE_FULL, "the disk is full")
-    return IomoteError(ErrorCode.IOMOTE_ERR_STORAGE_WR, f"the write failed: {error}")
+    return IomoteError(ErrorCode.IOMOTE_ERR_STORAGE_WR, f"the storage failed: {error}")

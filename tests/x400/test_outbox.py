@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from x400 import messages, quota
@@ -41,7 +41,6 @@ class Box:
         clock: Clock,
         *,
         data: int = 100,
-        notifications: int = 100,
         room: int = MEGABYTE,
     ) -> None:
         self.store = Store(path, "normal")
@@ -118,6 +117,7 @@ def test_midnight_is_less_than_a_day_away(now: float) -> None:
     assert quota.utc_day(now + left + 0.001) == quota.utc_day(now) + timedelta(days=1)
 
 
+@settings(max_examples=25, deadline=None)
 @given(jumps=st.lists(st.integers(min_value=-(10**6), max_value=10**6), max_size=20))
 def test_ids_only_grow(tmp_path_factory: pytest.TempPathFactory, jumps: list[int]) -> None:
     clock = Clock()
