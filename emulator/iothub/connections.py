@@ -63,9 +63,12 @@ class Connections(Generic[L]):
                 sequence INTEGER NOT NULL
             ) WITHOUT ROWID"""
         )
-        rows = store.read("SELECT device_id, connected, sequence FROM iothub_announced").fetchall()
-        self._sequence = max((sequence for _, _, sequence in rows), default=0)
-        self._announced = {device_id for device_id, connected, _ in rows if connected}
+        self._sequence: int = store.read(
+            "SELECT COALESCE(MAX(sequence), 0) FROM iothub_announced"
+        ).fetchone()[0]
+        self._announced = {
+            row[0] for row in store.read("SELECT device_id FROM iothub_announced WHERE connected")
+        }
         self._missing = set(self._announced)  # connected before the restart, not seen since
         registry.set_all_disconnected()
 

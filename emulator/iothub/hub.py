@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from dataclasses import replace
 
 from emulator.amqp.node import AmqpError, ManagementNode, Node, Right
 from emulator.iothub.amqp_nodes import DeviceboundNode, FeedbackNode
@@ -18,7 +19,7 @@ from emulator.iothub.methods import Methods
 from emulator.iothub.mqtt_connection import MqttConnection
 from emulator.iothub.registry import Registry
 from emulator.iothub.sessions import Sessions
-from emulator.iothub.twins import Twin, TwinChange, TwinRequest, Twins, lifecycle_json
+from emulator.iothub.twins import TwinChange, TwinRequest, Twins, lifecycle_json
 from emulator.sas import SasToken
 from emulator.store import Store
 
@@ -142,10 +143,13 @@ class IotHub:
         if session is not None:
             session.deliver()
 
-    def twin_parts(self, device_id: str) -> tuple[Identity, Twin, int]:
-        """Identity, twin and count of waiting messages. Raises HubError 404."""
+    def identity(self, device_id: str) -> Identity:
+        """The identity with the activity of a live connection. Raises HubError 404."""
         identity = self.registry.get(device_id)
-        return identity, self.twins.get(device_id), self.c2d.waiting(device_id)
+        session = self.connections.get(device_id)
+        return (
+            identity if session is None else replace(identity, last_activity=session.last_activity)
+        )
 
     def connection_opened(self, connection: MqttConnection) -> None:
         self._open.add(connection)

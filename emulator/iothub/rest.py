@@ -75,6 +75,9 @@ def _framed(
             response = await handler(hub, request)
         except HubError as refused:
             response = error_response(refused)
+        except web.HTTPRequestEntityTooLarge:
+            too_large = HubError(413, "RequestEntityTooLarge", "The body is above 1 MB")
+            response = error_response(too_large)
         await hub.store.durable()
         return response
 

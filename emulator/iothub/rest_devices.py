@@ -17,7 +17,7 @@ MAX_BULK = 100
 
 
 async def get_device(hub: "IotHub", request: web.Request) -> web.Response:
-    return _answer(hub, hub.registry.get(request.match_info["id"]))
+    return _answer(hub, hub.identity(request.match_info["id"]))
 
 
 async def put_device(hub: "IotHub", request: web.Request) -> web.Response:

@@ -89,7 +89,8 @@ def _decode_continuation(token: str | None) -> str:
 
 
 def _twin(hub: "IotHub", device_id: str) -> dict[str, Any]:
-    return twin_json(*hub.twin_parts(device_id))
+    identity, twin = hub.identity(device_id), hub.twins.get(device_id)
+    return twin_json(identity, twin, hub.c2d.waiting(device_id))
 
 
 def _answer(hub: "IotHub", device_id: str) -> web.Response:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from iothub_harness import PahoDevice, RawClient, Running, running_hub, until
+from iothub_harness import API, PahoDevice, RawClient, Running, running_hub, until
 
 from emulator.iothub.mqtt_packets import Disconnect, PubAck, Publish, Will
 
@@ -112,6 +112,9 @@ async def test_connection_events(running: Running, paho_device: Make) -> None:
     assert running.hub.registry.get("gateway").connection_state == "Connected"
     await device.publish("devices/gateway/messages/events/")
     assert running.operations("deviceConnectionStateEvents") == ["deviceConnected"]
+    identity = (await running.http.get(f"/devices/gateway{API}")).json()
+    assert identity["connectionState"] == "Connected"
+    assert identity["lastActivityTime"] > identity["connectionStateUpdatedTime"]
     await device.disconnect()
     await until(lambda: len(running.operations("deviceConnectionStateEvents")) == 2)
     first, second = [e for e in running.events if e.source == "deviceConnectionStateEvents"]

@@ -192,3 +192,9 @@ async def test_what_is_not_emulated_says_so(running: Running, method: str, path:
 async def test_the_api_version_is_needed(running: Running) -> None:
     response = await running.http.get("/devices", headers=authorization(service_sas()))
     assert response.status_code == 400
+
+
+async def test_a_body_that_is_too_large(running: Running) -> None:
+    response = await running.http.put(f"/devices/gateway{API}", content=bytes(2 << 20))
+    assert response.status_code == 413
+    assert response.json()["Message"].startswith("ErrorCode:RequestEntityTooLarge;")
