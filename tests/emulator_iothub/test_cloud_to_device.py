@@ -237,3 +237,39 @@ async def test_a_restart_keeps_queue_session_and_feedback(tmp_path: Path) -> Non
         records = await feedback(running)
         assert [record["originalMessageId"] for record in records] == ["1"]
         client.close()
+
+
+async def purged(running: Running) -> None:
+    """One message whose feedback waits."""
+    await running.create("gateway")
+    await send(running, b"", message_id="m", ack="full")
+    running.hub.c2d.purge("gateway")
+
+
+async def test_feedback_abandoned_ten_times_is_dropped(running: Running) -> None:
+    await purged(running)
+    for _ in range(10):
+        batch = running.hub.feedback.receive()
+        assert batch is not None
+        assert running.hub.feedback.abandon(batch.lock_token)
+    assert running.hub.feedback.receive() is None
+
+
+async def test_a_lock_on_feedback_runs_out(running: Running) -> None:
+    await purged(running)
+    batch = running.hub.feedback.receive()
+    assert batch is not None
+    batch.locked_until = time.time() - 1
+    running.hub.feedback.sweep()
+    assert not running.hub.feedback.complete(batch.lock_token)
+    assert len(await feedback(running)) == 1
+
+
+async def test_feedback_is_kept_for_an_hour(running: Running) -> None:
+    await purged(running)
+    running.store.write("UPDATE iothub_feedback SET enqueued = enqueued - 3590")
+    running.hub.feedback.sweep()
+    running.store.write("UPDATE iothub_feedback SET enqueued = enqueued - 20")
+    assert running.store.read("SELECT COUNT(*) FROM iothub_feedback").fetchone() == (1,)
+    running.hub.feedback.sweep()
+    assert running.store.read("SELECT COUNT(*) FROM iothub_feedback").fetchone() == (0,)

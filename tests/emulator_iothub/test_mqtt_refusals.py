@@ -1,6 +1,7 @@
 """What IoT Hub refuses over MQTT, it refuses here: bad tokens, topics, packets, sizes."""
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ from iothub_harness import (
     until,
 )
 
+from emulator.iothub.mqtt_codec import encode
 from emulator.iothub.mqtt_packets import (
     Connect,
     Packet,
@@ -242,3 +244,23 @@ async def test_subscriptions(running: Running, raw: Raw) -> None:
     await client.write(Publish("$iothub/twin/GET/?$rid=1", b""))
     await client.write(PingReq())
     assert await client.read() == PingResp()
+
+
+async def test_garbage_on_many_connections_disturbs_nobody(running: Running, raw: Raw) -> None:
+    await running.create("gateway")
+    await running.create("bystander")
+    bystander = await raw()
+    await bystander.connect("bystander")
+    chance = random.Random(7)  # the same garbage each time
+    valid = encode(PUBLISH) + encode(Subscribe(1, (("$iothub/twin/res/#", 0),)))
+    for _ in range(100):
+        client = await raw()
+        await client.connect()
+        garbage = bytearray(valid * 3)
+        for _ in range(4):
+            garbage[chance.randrange(len(garbage))] = chance.randrange(256)
+        await client.write(bytes(garbage) + chance.randbytes(40))
+        client.close()
+    await bystander.write(Publish("devices/bystander/messages/events/", b"well", 1, 5))
+    assert await bystander.read() == PubAck(5)
+    assert b"well" in [event.body for event in running.telemetry()]

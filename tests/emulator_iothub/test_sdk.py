@@ -54,6 +54,7 @@ class Cloud:
     amqp_port: int
     amqps_port: int
     mqtt_port: int
+    mqtts_port: int
 
     def connection_string(self, key: bytes = HUB_KEY) -> str:
         encoded = base64.b64encode(key).decode()
@@ -86,6 +87,9 @@ async def cloud(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cloud
     hub = IotHub(store, HOST, HUB_KEY, partial(streams.append, STREAM))
     amqp = AmqpServer(store, (hub, streams))
     mqtt = await asyncio.get_running_loop().create_server(hub.mqtt_protocol, "127.0.0.1", 0)
+    mqtts = await asyncio.get_running_loop().create_server(
+        hub.mqtt_protocol, "127.0.0.1", 0, ssl=tls
+    )
     app = web.Application()
     add_routes(app, hub)
     runner = web.AppRunner(app)
@@ -100,8 +104,10 @@ async def cloud(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cloud
             await amqp.listen("127.0.0.1", 0),
             await amqp.listen("127.0.0.1", 0, tls),
             mqtt.sockets[0].getsockname()[1],
+            mqtts.sockets[0].getsockname()[1],
         )
     mqtt.close()
+    mqtts.close()
     await hub.close()
     await runner.cleanup()
     await amqp.stop()
@@ -197,6 +203,17 @@ async def test_methods(cloud: Cloud, manager: Any) -> None:
     result = await answer
     assert (result.status, result.payload) == (200, {"in": 5})
     await device.disconnect()
+
+
+async def test_mqtt_over_tls(cloud: Cloud, manager: Any) -> None:
+    await create(manager, "secure")
+    device = PahoDevice(cloud.mqtts_port, "secure")
+    device.client.tls_set(ca_certs=str(cloud.ca_file))
+    assert await device.connect() == (False, 0)
+    await device.publish("devices/secure/messages/events/", bytes(200_000))
+    assert (await sdk(manager.get_device, "secure")).connection_state == "Connected"
+    await device.disconnect()
+    await until(lambda: cloud.hub.connections.get("secure") is None)
 
 
 async def test_cloud_to_device_and_feedback(cloud: Cloud, manager: Any) -> None:
