@@ -158,7 +158,7 @@ class AzureClients:
         return client
 
     def iot_hub(self) -> IoTHubRegistryManager:
-        """A new synchronous client of the hub; the caller closes it with `close_iot_hub`.
+        """A new synchronous client of the hub, for `shared.iothub`, which closes it.
 
         It holds one AMQP connection and is not safe for use from two threads at once.
         """

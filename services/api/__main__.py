@@ -1,9 +1,11 @@
 """`python -m services.api`: serve the REST API."""
 
+import sys
+
 import uvicorn
 
 from services.api.factory import create_app
-from services.api.settings import ApiSettings
+from services.api.settings import Misconfigured, load_settings
 from shared.logs import configure_logging
 
 STOP_SECONDS = 8  # requests that run may end; then the process does
@@ -11,7 +13,10 @@ STOP_SECONDS = 8  # requests that run may end; then the process does
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
-    settings = ApiSettings()
+    try:
+        settings = load_settings()
+    except Misconfigured as error:
+        sys.exit(str(error))
     configure_logging("api", settings.log_level)
     uvicorn.run(
         create_app(settings),

@@ -53,29 +53,20 @@ async def test_from_account_to_paired_gateway(
     queue = made["queue_connection_string"]
     assert queue.endswith(f";EntityPath=user-{user_id}")
     assert "UseDevelopmentEmulator=true" in queue
-    again = await run(stack, *create)
-    assert again.status == 0
-    assert again.value == made | {"created": False, "api_key": ""}
-
-    account = await resources.accounts.get(user_id)
-    assert account is not None
-    assert made["api_key"] not in account.model_dump_json()
-
-    gateways, group = await asyncio.gather(
+    again, gateways, group = await asyncio.gather(
+        run(stack, *create),
         run(stack, "gateway", "manufacture", "--count", "2", "--json"),
         run(
             stack,
-            "group",
-            "create",
-            "--user-id",
-            user_id,
-            "--name",
-            "G",
-            "--group-id",
-            "g",
+            *("group", "create", "--user-id", user_id),
+            *("--name", "G", "--group-id", "g"),
             "--json",
         ),
     )
+    assert again.value == made | {"created": False, "api_key": ""}
+    account = await resources.accounts.get(user_id)
+    assert account is not None
+    assert made["api_key"] not in account.model_dump_json()
     assert group.value == {"user_id": user_id, "group_id": "g", "created": True}
     first, second = gateways.value
     assert first["device_id"] == device_id_of(first["device_key"]) != second["device_id"]
@@ -145,9 +136,12 @@ async def test_quickstart_completes_what_was_interrupted(
     made = (await run(stack, *arguments)).value
     devices = await client.get(f"/api/user/{made['user_id']}/{made['api_key']}/devices")
     assert [one["device"]["device_id"] for one in devices.json()] == [made["device_id"]]
-    again = (await run(stack, *arguments, "--device-key", made["device_key"])).value
-    assert again == made | {"api_key": ""}
-    key = (await run(stack, "account", "new-key", "--user-id", made["user_id"], "--json")).value
+    again, other = await asyncio.gather(
+        run(stack, *arguments, "--device-key", made["device_key"]),
+        run(stack, "account", "new-key", "--user-id", made["user_id"], "--json"),
+    )
+    assert again.value == made | {"api_key": ""}
+    key = other.value
     for api_key in (made["api_key"], key["api_key"]):
         reply = await client.get(f"/api/user/{made['user_id']}/{api_key}/devices")
         assert reply.status_code == 200

@@ -64,11 +64,15 @@ async def test_without_database_or_hub(
         api_with(stack, tmp_path / "cosmos.log", no_cosmos) as (first, _),
         api_with(stack, tmp_path / "hub.log", no_hub) as (second, process),
     ):
-        for call in ("devices", "groups", f"devices/{pump.device_id}/stat"):
-            reply = await first.get(f"{alice.base}/{call}")
+        *replies, ready = await asyncio.gather(
+            first.get(f"{alice.base}/devices"),
+            first.get(f"{alice.base}/groups"),
+            first.get(f"{alice.base}/devices/{pump.device_id}/stat"),
+            first.get("/readyz"),
+        )
+        for reply in replies:
             assert "database" in assert_error(reply, 503)
             assert reply.headers["retry-after"]
-        ready = await first.get("/readyz")
         assert (ready.status_code, ready.json()["checks"]["cosmos"]) == (503, "failing")
         assert ready.json()["checks"]["iothub"] == "ok"
 
@@ -155,3 +159,20 @@ async def test_more_calls_than_may_wait_are_refused(stack: LocalStack) -> None:
         )
     assert sum(isinstance(one, Unavailable) for one in outcomes) == 20
     assert sum(isinstance(one, NotFound) for one in outcomes) == MAX_PENDING
+
+
+async def test_settings_that_are_wrong_are_named_and_not_shown(
+    stack: LocalStack, tmp_path: Path
+) -> None:
+    secret = "a-secret-that-is-in-the-wrong-place"
+    environment = stack.service_environment | {
+        "MYMOTE_SERVICEBUS_NAMESPACES": "{}",
+        "MYMOTE_API_PORT": secret,
+    }
+    process = Process("api", ("services.api",), environment, tmp_path / "api.log")
+    await process.start()
+    assert await process.exited() == 1
+    said = (tmp_path / "api.log").read_text()
+    assert "MYMOTE_API_PORT, MYMOTE_SERVICEBUS_NAMESPACES" in said
+    assert secret not in said
+    assert "Traceback" not in said

@@ -7,11 +7,10 @@ from typing import Annotated, NoReturn, TypeVar
 
 import typer
 from azure.core.exceptions import AzureError
-from pydantic import ValidationError
 
 from services.api.logic import pairing
 from services.api.resources import Resources, open_resources
-from services.api.settings import ApiSettings
+from services.api.settings import ApiSettings, Misconfigured, load_settings
 from shared.errors import MyMoteError
 from shared.logs import configure_logging
 
@@ -27,10 +26,9 @@ def run(work: Callable[[Resources], Awaitable[T]], *, as_json: bool) -> T:
     """What `work` returns. Ends the process with a sentence on stderr where it fails."""
     configure_logging("operator", "ERROR")
     try:
-        settings = ApiSettings()
-    except ValidationError as error:
-        missing = ", ".join(f"MYMOTE_{problem['loc'][0]}".upper() for problem in error.errors())
-        _fail(f"These settings are missing or wrong: {missing}.", as_json, MISCONFIGURED)
+        settings = load_settings()
+    except Misconfigured as error:
+        _fail(str(error), as_json, MISCONFIGURED)
     try:
         return asyncio.run(_with_resources(settings, work))
     except MyMoteError as error:
