@@ -151,7 +151,7 @@ async def test_keep_alive(running: Running, raw: Raw) -> None:
     client = await raw()
     will = Will(EVENTS, b"silent", 0, False)
     await client.connect(keep_alive=1, will=will)
-    await asyncio.sleep(1.2)
+    await asyncio.sleep(0.6)
     await client.write(PingReq())
     assert await client.read() == PingResp()
     assert await client.read() is None

@@ -43,7 +43,7 @@ async def test_a_device_that_does_not_return_is_told_disconnected(tmp_path: Path
             for event in running.events
             if event.source == "deviceConnectionStateEvents"
         ]
-    async with running_hub(tmp_path, restart_grace=1.5) as running:
+    async with running_hub(tmp_path, restart_grace=0.5) as running:
         assert running.hub.registry.counts()[2] == 0
         client = await RawClient.open(running.mqtt_port)
         await client.connect()
