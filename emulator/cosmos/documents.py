@@ -75,12 +75,12 @@ class Documents:
 
     def _write(self, call: Call, container: Container) -> Reply:
         """Create or upsert."""
-        key, body = call.key(container), call.json()
+        key, body, if_match = call.key(container), call.json(), _if_match(call)
         with transaction(self._store, container) as tx:
             if not call.flag("x-ms-documentdb-is-upsert"):
                 item, charge = self._operations.create(tx, key, body)
                 return _written(call, 201, item, charge)
-            item, charge, created = self._operations.upsert(tx, key, body, _if_match(call))
+            item, charge, created = self._operations.upsert(tx, key, body, if_match)
             return _written(call, 201 if created else 200, item, charge)
 
     def _item(self, call: Call, container: Container, id_: str) -> Reply:

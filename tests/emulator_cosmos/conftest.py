@@ -1,47 +1,15 @@
 """The service on a free port, and the official client on it."""
 
-import base64
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
+import itertools
+from collections.abc import AsyncIterator
 
 import pytest
-from aiohttp import web
 from azure.cosmos.aio import ContainerProxy, CosmosClient, DatabaseProxy
 from azure.cosmos.partition_key import PartitionKey
 
-from emulator.cosmos import cosmos_app
-from emulator.store import Store
+from tests.emulator_cosmos.service import KEY, serve_cosmos
 
-KEY = base64.b64encode(b"cosmos-test-key-cosmos-test-key!").decode()
-
-Serve = Callable[[Path], AbstractAsyncContextManager[str]]
-
-
-@asynccontextmanager
-async def serve_cosmos(path: Path) -> AsyncIterator[str]:
-    """The endpoint of a service whose state is the given file."""
-    store = Store(path)
-    runner = web.AppRunner(cosmos_app(store, base64.b64decode(KEY)), access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    host, port = runner.addresses[0][:2]
-    try:
-        yield f"http://{host}:{port}"
-    finally:
-        await runner.cleanup()
-        store.close()
-
-
-@pytest.fixture(scope="session")
-def serve() -> Serve:
-    return serve_cosmos
-
-
-@pytest.fixture(scope="session")
-def key() -> str:
-    return KEY
+NUMBERS = itertools.count()
 
 
 @pytest.fixture(scope="session")
@@ -62,10 +30,8 @@ async def database(client: CosmosClient) -> DatabaseProxy:
 
 
 @pytest.fixture
-async def container(
-    database: DatabaseProxy, request: pytest.FixtureRequest
-) -> AsyncIterator[ContainerProxy]:
+async def container(database: DatabaseProxy) -> AsyncIterator[ContainerProxy]:
     """A new container with the partition key /pk."""
-    name = request.node.name.replace("[", "-").replace("]", "").replace("/", "-")[:200]
+    name = f"container-{next(NUMBERS)}"
     yield await database.create_container(name, PartitionKey("/pk"))
     await database.delete_container(name)

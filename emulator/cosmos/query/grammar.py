@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from lark import Lark, Token, Transformer, v_args
 from lark.exceptions import UnexpectedInput, UnexpectedToken, VisitError
 
-from emulator.cosmos.errors import CosmosError, bad_request
+from emulator.cosmos.errors import CosmosError, bad_request, not_emulated
 from emulator.cosmos.query import syntax as s
 from emulator.cosmos.values import UNDEFINED
 
@@ -72,6 +72,7 @@ condition: "FROM"i NAME ["AS"i? NAME] "WHERE"i expression
     | parameter
     | NAME -> name
     | NAME "(" [expression ("," expression)*] ")" -> call
+    | "UDF"i "." NAME "(" [expression ("," expression)*] ")" -> user_defined
     | "EXISTS"i "(" "SELECT"i projection "FROM"i NAME "IN"i postfix where ")" -> exists
     | "[" [expression ("," expression)*] "]" -> array
     | "{" [pair ("," pair)*] "}" -> object
@@ -267,6 +268,9 @@ class _Build(Transformer[Token, Any]):
 
     def call(self, name: Token, *arguments: s.Expression | None) -> s.Call:
         return s.Call(name.upper(), tuple(a for a in arguments if a is not None))
+
+    def user_defined(self, name: Token, *_: s.Expression | None) -> s.Expression:
+        raise not_emulated(f"The user-defined function udf.{name}")
 
     def exists(self, _: s.Projection, alias: Token, source: Any, where: Any) -> s.Exists:
         return s.Exists(str(alias), source, where)

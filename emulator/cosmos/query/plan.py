@@ -19,7 +19,7 @@ from emulator.cosmos.query.evaluate import (
     elements,
 )
 from emulator.cosmos.query.grammar import syntax_error
-from emulator.cosmos.query.points import partitions
+from emulator.cosmos.query.points import Bound, bound_by
 from emulator.cosmos.query.sqlite import (
     TRUE,
     Path,
@@ -124,10 +124,18 @@ def plan_query(
     key = _sort_key(select, parameters, container)
     aggregation = _aggregation(select, parameters, aliases, cross_partition=cross_partition)
     skip, left = _counts(select, parameters)
+    bound = None
+    if scope.exact is None:
+        bound = bound_by(select.where, select.alias, parameters, container.partition_key)
+    known = {("id",), *container.partition_key.paths}
     return Plan(
-        source=_source(select, parameters, container, scope, pushed),
+        source=_source(container, scope, pushed, bound),
         key=key,
-        index_columns=_index_columns(key, paths, scope),
+        index_columns=_index_columns(
+            key,
+            [path for path in paths if path not in known],
+            narrow=scope.exact is not None or bound is not None,
+        ),
         alias=select.alias,
         joins=joins,
         residual=residual,
@@ -177,28 +185,21 @@ def _filter(
     return join(pushed, "AND"), residual, paths
 
 
-def _source(
-    select: s.Select, parameters: Parameters, container: Container, scope: Scope, pushed: Sql
-) -> Source:
+def _source(container: Container, scope: Scope, pushed: Sql, bound: Bound | None) -> Source:
     text, values = scope.clause()
-    condition = Sql(text, values)
-    table, before = container.table, tuple[Value, ...]()
-    found = None
-    if scope.exact is None:
-        found = partitions(select.where, select.alias, parameters, container.partition_key)
-    if found is not None:
-        keys, points = found
-        if points is not None and points:
-            marks = ",".join(["(?,?)"] * len(points))
-            before = tuple(part for point in sorted(points) for part in point)
-            table = (
-                f"(SELECT column1 AS wanted_epk, column2 AS wanted_id FROM (VALUES {marks})) "  # noqa: S608
-                f"CROSS JOIN {container.table} ON epk = wanted_epk AND id = wanted_id"
-            )
-        else:
-            marks = ",".join("?" * len(keys))
-            condition = join([condition, Sql(f"epk IN ({marks})", tuple(sorted(keys)))], "AND")
-    return Source(table, join([condition, pushed], "AND"), before)
+    condition = join([Sql(text, values), pushed], "AND")
+    if bound is None:
+        return Source(container.table, condition)
+    if not bound.points:
+        marks = ",".join("?" * len(bound.partitions))
+        partitions = Sql(f"epk IN ({marks})", tuple(sorted(bound.partitions)))
+        return Source(container.table, join([partitions, condition], "AND"))
+    marks = ",".join(["(?,?)"] * len(bound.points))
+    table = (
+        f"(SELECT column1 AS wanted_epk, column2 AS wanted_id FROM (VALUES {marks})) "  # noqa: S608
+        f"CROSS JOIN {container.table} ON epk = wanted_epk AND id = wanted_id"
+    )
+    return Source(table, condition, tuple(part for point in sorted(bound.points) for part in point))
 
 
 def _sort_key(select: s.Select, parameters: Parameters, container: Container) -> tuple[Column, ...]:
@@ -230,18 +231,15 @@ def _sort_key(select: s.Select, parameters: Parameters, container: Container) ->
     return (*columns, Column("number", bool(paths) and paths[-1][1]))
 
 
-def _index_columns(key: tuple[Column, ...], paths: list[Path], scope: Scope) -> str | None:
+def _index_columns(key: tuple[Column, ...], paths: list[Path], *, narrow: bool) -> str | None:
     """An index on the sort key, or else on the first property compared by equality."""
     columns = [column.sql for column in key[:-1] if column.sql != "id"]
-    if not columns:
-        path = next((path for path in paths if path != ("id",)), ())
-        kind, value = (rank_of(path), value_of(path)) if path else (None, None)
-        columns = [part for part in (kind, value) if part and not part.isdigit()]
+    if not columns and paths:
+        parts = (rank_of(paths[0]), value_of(paths[0]))
+        columns = [part for part in parts if part and not part.isdigit()]
     if not columns:
         return None
-    if scope.exact is not None:
-        columns.insert(0, "epk")
-    return ", ".join(columns)
+    return ", ".join(["epk", *columns] if narrow else columns)
 
 
 def _aggregation(

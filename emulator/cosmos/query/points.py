@@ -1,5 +1,6 @@
 """What a WHERE says about partition key and id, so that only those items are looked at."""
 
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -14,32 +15,35 @@ MAX_COMBINATIONS = 4000
 Equalities = dict[Path, Any]
 
 
-def partitions(
-    where: s.Expression | None, alias: str | None, parameters: Parameters, definition: Definition
-) -> tuple[set[bytes], set[tuple[bytes, str]] | None] | None:
-    """The EPKs of all items that can match, and their (EPK, id) where the ids are known too.
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The EPKs of all items that can match, and their (EPK, id) where the ids are known too."""
 
-    None where the condition does not bind the partition key.
-    """
-    if where is None:
-        return None
-    choices = _equalities(where, alias, parameters)
+    partitions: set[bytes]
+    points: set[tuple[bytes, str]] | None
+
+
+def bound_by(
+    where: s.Expression | None, alias: str | None, parameters: Parameters, definition: Definition
+) -> Bound | None:
+    """None where the condition does not bind the partition key."""
+    choices = None if where is None else _equalities(where, alias, parameters)
     if choices is None:
         return None
-    keys: set[bytes] = set()
+    partitions: set[bytes] = set()
     points: set[tuple[bytes, str]] = set()
     all_ids = True
     for choice in choices:
         if not all(path in choice for path in definition.paths):
             return None
         key = definition.key(tuple(choice[path] for path in definition.paths))
-        keys.add(key.epk)
+        partitions.add(key.epk)
         id_ = choice.get(("id",))
         if isinstance(id_, str):
             points.add((key.epk, id_))
         else:
             all_ids = False
-    return keys, points if all_ids else None
+    return Bound(partitions, points if all_ids else None)
 
 
 def _equalities(

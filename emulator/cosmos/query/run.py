@@ -8,7 +8,7 @@ from typing import Any
 
 from emulator.cosmos.containers import Container
 from emulator.cosmos.query.continuation import Continuation
-from emulator.cosmos.query.plan import Plan
+from emulator.cosmos.query.plan import Column, Plan
 from emulator.cosmos.query.sqlite import Sql
 from emulator.cosmos.values import UNDEFINED, dumps, rank
 from emulator.store import Store, Value
@@ -160,10 +160,10 @@ def _chunk(
     store: Store, container: Container, plan: Plan, after: Key | None, size: int
 ) -> list[tuple[Any, ...]]:
     columns = ", ".join(["body", *(column.sql for column in plan.key)])
-    order = ", ".join(f"{c.sql} {'DESC' if c.descending else 'ASC'}" for c in plan.key)
     where = _where(container, plan)
     rows: list[tuple[Any, ...]] = []
-    for segment in _segments(plan, after):
+    for segment, varying in _segments(plan, after):
+        order = ", ".join(f"{c.sql} {'DESC' if c.descending else 'ASC'}" for c in varying)
         rows += store.read(
             f"SELECT {columns} FROM {plan.source.table} "  # noqa: S608
             f"WHERE {where.text} AND {segment.text} ORDER BY {order} LIMIT ?",
@@ -184,19 +184,21 @@ def _where(container: Container, plan: Plan) -> Sql:
     )
 
 
-def _segments(plan: Plan, after: Key | None) -> list[Sql]:
+def _segments(plan: Plan, after: Key | None) -> list[tuple[Sql, tuple[Column, ...]]]:
     """The rows after a sort key, as ranges of it that an index can seek, in their order.
 
     Those equal in all columns but the last, then those equal in all but the last two, ...
+    Each comes with the columns that still vary in it: SQLite sorts by what it is told to,
+    even where an equality has fixed it and its index has the order already.
     """
     if after is None:
-        return [Sql("1")]
+        return [(Sql("1"), plan.key)]
     segments = []
     for last in reversed(range(len(after))):
         equal = [f"{column.sql} IS ?" for column in plan.key[:last]]
         sign = "<" if plan.key[last].descending else ">"
         text = " AND ".join([*equal, f"{plan.key[last].sql} {sign} ?"])
-        segments.append(Sql(text, after[: last + 1]))
+        segments.append((Sql(text, after[: last + 1]), plan.key[last:]))
     return segments
 
 
