@@ -32,7 +32,7 @@ class Resources:
 
     database: DatabaseProxy
     directory: Directory
-    queues: AccountQueues
+    pipeline: Pipeline
     consumer: Consumer
 
 
@@ -55,13 +55,11 @@ async def open_resources(
             feed_seconds=settings.feed_seconds,
             stale_seconds=settings.feed_stale_seconds,
         )
-        consumer = Consumer(
-            await persistently("open the event stream", azure.event_consumer),
-            _pipeline(settings, database, directory, queues),
-            settings,
-        )
+        pipeline = _pipeline(settings, database, directory, queues)
+        stream = await persistently("open the event stream", azure.event_consumer)
+        consumer = Consumer(stream, pipeline, settings)
         try:
-            yield Resources(database, directory, queues, consumer)
+            yield Resources(database, directory, pipeline, consumer)
         finally:
             await queues.close()
 

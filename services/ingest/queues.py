@@ -55,6 +55,7 @@ class AccountQueues:
         self._max_senders = max_senders
         self._slots = asyncio.Semaphore(min(concurrent_sends, max_senders))
         self._pool: OrderedDict[QueueAddress, _Pooled] = OrderedDict()
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def send(self, sends: Mapping[QueueAddress, Sequence[Outgoing]]) -> None:
         """Send all messages, each queue's in order, the queues side by side.
@@ -93,7 +94,6 @@ class AccountQueues:
             "cannot send to a queue; trying again",
             extra={"queue": address.queue, "error": brief(error), "seconds": seconds},
         )
-        await self._drop(address)
         await asyncio.sleep(seconds)
 
     @asynccontextmanager
@@ -108,32 +108,36 @@ class AccountQueues:
             pooled.users += 1
             self._pool.move_to_end(address)
             try:
-                await self._shrink()
+                self._shrink()
                 async with pooled.lock:
                     yield pooled.sender
+            except BaseException:
+                # Also where the send was cancelled: the link may still have it half done.
+                if self._pool.get(address) is pooled:
+                    self._drop(address)
+                raise
             finally:
                 pooled.users -= 1
 
-    async def _shrink(self) -> None:
+    def _shrink(self) -> None:
         """Close the senders that were not used for longest, down to the pool's size."""
         while len(self._pool) > self._max_senders:
             idle = next((each for each, pooled in self._pool.items() if not pooled.users), None)
             if idle is None:
                 break
-            await self._drop(idle)
+            self._drop(idle)
         metrics.SENDERS.set(len(self._pool))
 
-    async def _drop(self, address: QueueAddress) -> None:
-        pooled = self._pool.get(address)
-        if pooled is None or pooled.users:
-            return  # someone else is trying it, with a link that they will find broken themselves
-        del self._pool[address]
-        await _close(pooled.sender)
+    def _drop(self, address: QueueAddress) -> None:
+        closing = asyncio.create_task(_close(self._pool.pop(address).sender))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
         """Close all senders."""
-        pool, self._pool = self._pool, OrderedDict()
-        await asyncio.gather(*(_close(pooled.sender) for pooled in pool.values()))
+        for address in list(self._pool):
+            self._drop(address)
+        await asyncio.gather(*self._closing)
 
 
 async def _close(sender: ServiceBusSender) -> None:

@@ -1,10 +1,14 @@
 """A local Azure with ingest as its only service."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
 from services.api.resources import open_resources
+from services.ingest.factory import open_resources as open_ingest
+from services.ingest.pipeline import Pipeline
+from services.ingest.settings import IngestSettings
 from stack.demo import operator
 from stack.local import LocalStack
 from tests.conftest import settings_on_free_ports
@@ -23,3 +27,12 @@ async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pl
             yield Platform(stack, resources)
     finally:
         await stack.stop()
+
+
+@pytest.fixture(scope="session")
+async def pipeline(platform: Platform) -> AsyncIterator[Pipeline]:
+    """Ingest's message path in the test's process, for streams that the test makes up."""
+    async with open_ingest(platform.resources.settings, IngestSettings()) as resources:
+        following = asyncio.create_task(resources.directory.run())
+        yield resources.pipeline
+        following.cancel()

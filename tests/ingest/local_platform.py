@@ -97,10 +97,12 @@ class Platform:
         )
 
 
-async def receive(owner: Owner, count: int, quiet: float = 1.0) -> list[ServiceBusReceivedMessage]:
+async def receive(
+    owner: Owner, count: int, *, quiet: float = 0.5, seconds: float = WAIT_SECONDS
+) -> list[ServiceBusReceivedMessage]:
     """Take `count` messages from an account's queue, and any more that come while it is quiet."""
     taken: list[ServiceBusReceivedMessage] = []
-    deadline = time.monotonic() + WAIT_SECONDS
+    deadline = time.monotonic() + seconds
     entity = owner.queue_connection_string.rpartition("EntityPath=")[2]
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(

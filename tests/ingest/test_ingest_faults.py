@@ -1,0 +1,218 @@
+"""Every message once and in order, whatever is cut off, repeated, refused or killed."""
+
+import asyncio
+import json
+import random
+import secrets
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import httpx
+from azure.servicebus.management import EntityStatus
+
+from services.ingest.events import RawEvent
+from services.ingest.ledger_store import PartitionLost
+from services.ingest.pipeline import Pipeline
+from shared.database import NOTIFICATIONS, STREAM
+from tests.ingest.local_platform import (
+    Owner,
+    Platform,
+    body_of,
+    properties_of,
+    receive,
+)
+from tests.ingest.made_events import raw_event
+from tests.ingest.mqtt_gateway import Gateway
+
+MESSAGES = 40  # of each gateway, each tenth of them a notification
+
+
+async def fleet(platform: Platform) -> tuple[list[Owner], list[tuple[Owner, Gateway]]]:
+    """Two accounts with two gateways each."""
+    owners = [await platform.owner(), await platform.owner()]
+    gateways = [(owner, await platform.gateway(owner)) for owner in owners for _ in range(2)]
+    return owners, gateways
+
+
+def made_stream(gateways: Sequence[tuple[Owner, Gateway]], rng: random.Random) -> list[RawEvent]:
+    """The gateways' messages interleaved; one in five is delivered again by the hub."""
+    events: list[RawEvent] = []
+    sent = dict.fromkeys((gateway.device_id for _, gateway in gateways), 0)
+    while any(count < MESSAGES for count in sent.values()):
+        device_id = rng.choice([each for each, count in sent.items() if count < MESSAGES])
+        sent[device_id] += 1
+        again = rng.choice((0, 0, 0, 0, 1))
+        for number in range(max(1, sent[device_id] - again), sent[device_id] + 1):
+            kind = {"type": "notification", "level": "1"} if number % 10 == 0 else {}
+            events.append(
+                raw_event(
+                    len(events),
+                    f"{number}".encode(),
+                    device_id=device_id,
+                    mid=str(number),
+                    enqueued_at=datetime.now(UTC),
+                    **kind,
+                )
+            )
+    return events
+
+
+async def check(platform: Platform, gateways: Sequence[tuple[Owner, Gateway]], stream: str) -> None:
+    """Each gateway's messages are there once and in order, and are counted once."""
+    expected = [str(n) for n in range(1, MESSAGES + 1) if n % 10]
+    for owner in {owner for owner, _ in gateways}:
+        theirs = [gateway.device_id for each, gateway in gateways if each == owner]
+        messages = await receive(owner, len(expected) * len(theirs), quiet=0.3)
+        for device_id in theirs:
+            got = [
+                body_of(each).decode()
+                for each in messages
+                if properties_of(each)["iothub-connection-device-id"] == device_id
+            ]
+            assert got == expected
+        notifications = await platform.all_of(NOTIFICATIONS.name, owner.user_id)
+        assert len(notifications) == MESSAGES // 10 * len(theirs)
+    ledgers = {each["id"]: each for each in await platform.all_of(STREAM.name, stream)}
+    for _, gateway in gateways:
+        assert ledgers[gateway.device_id]["messages"] == MESSAGES
+        assert ledgers[gateway.device_id]["highest_mid"] == MESSAGES
+        quota = ledgers[gateway.device_id]["quota"]
+        assert (quota["data"], quota["notifications"]) == (MESSAGES * 9 // 10, MESSAGES // 10)
+
+
+async def test_cut_off_anywhere_and_started_again(platform: Platform, pipeline: Pipeline) -> None:
+    seed = secrets.randbelow(10**6)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    _, gateways = await fleet(platform)
+    events = made_stream(gateways, rng)
+    stream = f"cut-{seed}/0"
+    cut = 0
+    while True:
+        partition = await pipeline.open(stream)
+        if partition.position == events[-1].sequence_number:
+            break
+        # As far back as a checkpoint may lag, as far on as a batch may reach.
+        start = max(0, partition.position - rng.randrange(20))
+        batch = events[start : partition.position + 1 + rng.randrange(1, 80)]
+        try:
+            async with asyncio.timeout(rng.uniform(0.001, 0.2)):
+                await pipeline.process(partition, batch)
+        except TimeoutError:
+            cut += 1
+    assert cut > 5, "nothing was cut off: the test shows nothing"
+    await check(platform, gateways, stream)
+
+
+async def test_two_processes_that_both_believe_they_own_a_partition(
+    platform: Platform, pipeline: Pipeline
+) -> None:
+    rng = random.Random(7)
+    _, gateways = await fleet(platform)
+    events = made_stream(gateways, rng)
+    stream = f"twice-{secrets.token_hex(4)}/0"
+    lost = 0
+
+    async def work(step: int) -> None:
+        nonlocal lost
+        partition = await pipeline.open(stream)
+        while partition.position < events[-1].sequence_number:
+            batch = events[partition.position + 1 : partition.position + 1 + step]
+            try:
+                await pipeline.process(partition, batch)
+            except PartitionLost:
+                lost += 1
+                partition = await pipeline.open(stream)
+
+    await asyncio.gather(work(7), work(11))
+    assert lost > 0, "the two never met: the test shows nothing"
+    await check(platform, gateways, stream)
+
+
+async def test_a_queue_that_refuses_loses_and_reorders_nothing(
+    platform: Platform, pipeline: Pipeline
+) -> None:
+    owner = await platform.owner()
+    gateway = await platform.gateway(owner)
+    admin = platform.resources.azure.service_bus_administration("local")
+    queue = await admin.get_queue(f"user-{owner.user_id}")
+    queue.status = EntityStatus.DISABLED
+    await admin.update_queue(queue)
+    events = [
+        raw_event(
+            n, f"{n}".encode(), device_id=gateway.device_id, mid=str(n + 1),
+            enqueued_at=datetime.now(UTC),
+        )
+        for n in range(20)
+    ]  # fmt: skip
+    partition = await pipeline.open(f"refused-{secrets.token_hex(4)}/0")
+    working = asyncio.create_task(pipeline.process(partition, events))
+    await asyncio.sleep(1.0)
+    assert not working.done()
+    assert partition.position == -1
+    queue.status = EntityStatus.ACTIVE
+    await admin.update_queue(queue)
+    await working
+    assert [body_of(each) for each in await receive(owner, 20)] == [each.body for each in events]
+
+
+async def test_a_killed_process_goes_on_where_it_was(platform: Platform) -> None:
+    owner = await platform.owner()
+    gateways = [await platform.gateway(owner) for _ in range(3)]
+    process = platform.stack.processes["ingest"]
+    bodies = [f"{n}".encode() for n in range(90)]
+
+    async def publish(gateway: Gateway) -> None:
+        async with gateway:
+            for body in bodies:
+                gateway.send(body)
+                await asyncio.sleep(0.02)
+            await gateway.delivered()
+
+    publishing = asyncio.gather(*map(publish, gateways))
+    await asyncio.sleep(random.uniform(0.5, 1.5))
+    await process.kill()
+    await process.start()
+    await publishing
+    messages = await receive(owner, len(bodies) * len(gateways), seconds=25)
+    for gateway in gateways:
+        got = [
+            body_of(each)
+            for each in messages
+            if properties_of(each)["iothub-connection-device-id"] == gateway.device_id
+        ]
+        assert got == bodies
+        assert (await platform.ledger(owner, gateway)).messages == len(bodies)
+
+
+async def test_sigterm_commits_what_is_in_hand_and_hands_its_partitions_over(
+    platform: Platform,
+) -> None:
+    owner = await platform.owner()
+    gateway = await platform.gateway(owner)
+    process = platform.stack.processes["ingest"]
+    async with gateway:
+        for n in range(80):
+            gateway.send(f"{n}".encode())
+        began = time.monotonic()
+        await process.stop()
+        assert await process.exited() == 0
+        assert time.monotonic() - began < 10
+        await process.start()
+        await gateway.delivered()
+        messages = await receive(owner, 80, seconds=8)  # sooner than an ownership expires
+    assert [body_of(each) for each in messages] == [f"{n}".encode() for n in range(80)]
+
+
+async def test_ready_and_measured(platform: Platform) -> None:
+    async with httpx.AsyncClient(base_url=platform.stack.endpoints.ingest_url) as client:
+        assert (await client.get("/healthz")).status_code == 200
+        ready = await client.get("/readyz")
+        assert ready.json()["checks"] == {"cosmos": "ok", "consumer": "ok"}
+        metrics = (await client.get("/metrics")).text
+    assert 'mymote_ingest_events_total{kind="data",outcome="accepted"}' in metrics
+    assert 'mymote_ingest_lag_seconds{partition="mymote/' in metrics
+    log = platform.stack.log_file("ingest").read_text()
+    assert all(json.loads(line)["service"] == "ingest" for line in log.splitlines())
+    assert "Traceback" not in log
