@@ -31,10 +31,12 @@ log = logging.getLogger(__name__)
 
 THREADS = 4
 MAX_PENDING = 100  # calls that wait or run; more are refused
+CALL_SECONDS = 20.0  # the wait for a thread included
 SEND_SECONDS = 6.0
-HTTP_SECONDS = 10.0
 METHOD_SECONDS = 10  # how long a gateway may take to answer a direct method
+HTTP_SECONDS = 15.0
 POLL_SECONDS = 0.001
+NO_ANSWER = "IoT Hub does not answer; try again in a few seconds."
 NOT_ONLINE = "404103"  # IoT Hub's number for a direct method to a device that is not connected
 
 T = TypeVar("T")
@@ -169,7 +171,10 @@ class IotHub:
             work = asyncio.get_running_loop().run_in_executor(
                 self._pool, copy_context().run, self._attempt, call, attempts
             )
-            return await work
+            async with asyncio.timeout(CALL_SECONDS):
+                return await work
+        except TimeoutError:
+            raise Unavailable(NO_ANSWER) from None
         finally:
             self._pending -= 1
 
@@ -187,7 +192,7 @@ class IotHub:
                     extra={"error": type(error).__name__, "attempt": attempt},
                 )
                 self._drop()
-        raise Unavailable("IoT Hub does not answer; try again in a few seconds.")
+        raise Unavailable(NO_ANSWER)
 
     def _client(self) -> IoTHubRegistryManager:
         hub = getattr(self._local, "hub", None)

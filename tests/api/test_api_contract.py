@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import httpx
+import pytest
 
 from services.api.logic import pairing
 from services.api.logic.manufacturing import Manufactured
@@ -43,14 +44,21 @@ async def test_devices(client: httpx.AsyncClient, alice: Customer, pump: Manufac
 
 
 async def test_devices_come_ordered(
-    client: httpx.AsyncClient, stores: pairing.Stores, resources: Resources
+    client: httpx.AsyncClient,
+    stores: pairing.Stores,
+    resources: Resources,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     customer = await new_customer(resources)
     made = [await new_gateway(stores) for _ in range(5)]
     for gateway in made:
         await pairing.pair(stores, pairing_request(customer, gateway))
     listed = (await client.get(f"{customer.base}/devices")).json()
-    assert [one["device"]["id"] for one in listed] == sorted(one.device_id for one in made)
+    expected = sorted(one.device_id for one in made)
+    assert [one["device"]["id"] for one in listed] == expected
+    monkeypatch.setattr("services.api.store.devices.LIST_PAGE", 2)
+    paged = await stores.devices.of_account(customer.user_id)
+    assert [one.device_id for one in paged] == expected
 
 
 async def test_no_devices(client: httpx.AsyncClient, resources: Resources) -> None:

@@ -17,7 +17,10 @@ RETRY_AFTER_SECONDS = "5"
 RETRY_LATER = (429, 503)
 
 _MEANING = {
-    400: ("The request cannot be understood.", "A group id is 1 to 64 letters, digits, '_', '-'."),
+    400: (
+        "The request cannot be understood.",
+        "A device id is 'X400_' followed by 40 lower-case hex digits.",
+    ),
     401: (
         "Unknown account or wrong key; the answer is the same for both.",
         "Unknown user id or wrong API key; check both in your user profile.",

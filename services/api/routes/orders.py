@@ -1,6 +1,8 @@
 """Orders to a device: a user message, a new app, a new firmware (rest-contract.md)."""
 
-from fastapi import APIRouter, Request
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
 
 from services.api.logic import ids, user_messages
 from services.api.logic.devices import get_device
@@ -12,6 +14,10 @@ from shared.schemas.contract import Result
 from shared.schemas.messages import MAX_USER_MESSAGE_BYTES
 
 router = APIRouter(prefix=PREFIX, tags=["orders"])
+
+AppId = Annotated[str, Path(description="The APP's `id`.")]
+VersionId = Annotated[str, Path(description="The APPVERSION's `id`.")]
+FirmwareId = Annotated[str, Path(description="The FIRMWARE's `id`.")]
 
 _ANY_JSON = {
     "requestBody": {
@@ -52,7 +58,7 @@ async def send_json(
     responses=refusals(400, 401, 404, 501, 503),
 )
 async def send_new_app(
-    resources: Opened, caller: Caller, device_id: DeviceId, appid: str, appversionid: str
+    resources: Opened, caller: Caller, device_id: DeviceId, appid: AppId, appversionid: VersionId
 ) -> Result:
     """Answered by the OTA service, where it is installed."""
     ids.check_ota_id(appid)
@@ -69,7 +75,7 @@ async def send_new_app(
     responses=refusals(400, 401, 404, 501, 503),
 )
 async def send_new_firmware(
-    resources: Opened, caller: Caller, device_id: DeviceId, firmwareid: str
+    resources: Opened, caller: Caller, device_id: DeviceId, firmwareid: FirmwareId
 ) -> Result:
     """Answered by the OTA service, where it is installed."""
     ids.check_ota_id(firmwareid)

@@ -10,7 +10,7 @@ from azure.servicebus.aio.management import ServiceBusAdministrationClient
 from azure.servicebus.management import AccessRights, AuthorizationRule, QueueProperties
 
 from shared.clients import AzureClients
-from shared.errors import Unavailable
+from shared.errors import Conflict, Unavailable
 
 LISTEN_RULE = "listen"
 KEY_BYTES = 32
@@ -32,8 +32,14 @@ class Queues:
         """Make queue and listen-only rule where they are missing.
 
         Returns the connection string that opens the queue for listening, and nothing else.
-        Raises Unavailable where Service Bus does not answer.
+        Raises Unavailable where Service Bus does not answer, and Conflict for a namespace that
+        the settings no longer name.
         """
+        if namespace not in self.namespaces:
+            raise Conflict(
+                f"The settings do not name Service Bus namespace {namespace!r}; "
+                "add it to MYMOTE_SERVICEBUS_NAMESPACES."
+            )
         admin = self.azure.service_bus_administration(namespace)
         try:
             properties = await _create(admin, queue, duplicate_window)
