@@ -1,6 +1,7 @@
 """`python -m emulator`: Azure on this machine, from settings in the environment."""
 
 import asyncio
+import errno
 import logging
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 from emulator.blob.azurite import AzuriteMissingError
 from emulator.server import run
 from emulator.settings import EmulatorSettings
+from emulator.state_lock import StateInUseError
 
 try:
     import uvloop
@@ -36,8 +38,11 @@ def main() -> int:
     try:
         with asyncio.Runner(loop_factory=LOOP_FACTORY) as runner:
             runner.run(run(settings, on_ready=lambda: print("ready", flush=True)))
-    except (AzuriteMissingError, OSError) as problem:
+    except (AzuriteMissingError, StateInUseError, OSError) as problem:
         print(f"The local Azure cannot start: {problem}", file=sys.stderr)
+        if isinstance(problem, OSError) and problem.errno == errno.EADDRINUSE:
+            advice = "Stop the program that has the port, or move ours: MYMOTE_EMULATOR_*_PORT"
+            print(advice, file=sys.stderr)
         return 1
     return 0
 

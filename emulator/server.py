@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import logging
+import os
 import signal
 import ssl
 from collections.abc import Callable, Coroutine
@@ -23,6 +24,7 @@ from emulator.iothub import IotHub
 from emulator.servicebus import admin as servicebus_admin
 from emulator.servicebus.service import ROOT_RULE, ServiceBus
 from emulator.settings import EmulatorSettings
+from emulator.state_lock import lock_state
 from emulator.store import Store
 
 log = logging.getLogger(__name__)
@@ -35,7 +37,7 @@ HTTP_SHUTDOWN_TIMEOUT = 1.0
 async def run(settings: EmulatorSettings, *, on_ready: Callable[[], None] = lambda: None) -> None:
     """Serve until SIGTERM or SIGINT, or until cancelled.
 
-    Raises OSError where a port is taken, and AzuriteMissingError.
+    Raises OSError where a port is taken, StateInUseError and AzuriteMissingError.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -52,6 +54,8 @@ async def run(settings: EmulatorSettings, *, on_ready: Callable[[], None] = lamb
 async def _start(settings: EmulatorSettings, stack: AsyncExitStack) -> None:
     """Build and start everything; `stack` stops it in the opposite order."""
     settings.state_dir.mkdir(parents=True, exist_ok=True)
+    lock = await lock_state(settings.state_dir)
+    stack.callback(os.close, lock)
     names = ("localhost", "127.0.0.1", settings.hostname, settings.bind)
     tls = server_context(settings.state_dir, names)
     store = Store(settings.state_dir / STORE_FILE)
@@ -74,7 +78,7 @@ async def _start(settings: EmulatorSettings, stack: AsyncExitStack) -> None:
     )
     stack.push_async_callback(hub.close)
 
-    await _start_blob(settings, stack)
+    await _start_blob(settings, stack, lock)
     await _start_amqp(settings, stack, AmqpServer(store, (hub, event_hubs, service_bus)), tls)
     await _start_mqtt(settings, stack, hub, tls)
     management = web.Application()
@@ -86,13 +90,14 @@ async def _start(settings: EmulatorSettings, stack: AsyncExitStack) -> None:
     await _start_http(stack, cosmos, settings.bind, settings.cosmos_port, None)
 
 
-async def _start_blob(settings: EmulatorSettings, stack: AsyncExitStack) -> None:
+async def _start_blob(settings: EmulatorSettings, stack: AsyncExitStack, lock: int) -> None:
     azurite = Azurite(
         settings.azurite,
         settings.state_dir / "blob",
-        settings.bind,
-        settings.blob_port,
-        settings.blob_key.get_secret_value(),
+        host=settings.bind,
+        port=settings.blob_port,
+        key=settings.blob_key.get_secret_value(),
+        lock=lock,
     )
     stack.push_async_callback(azurite.stop)
     await azurite.start()

@@ -1,8 +1,9 @@
 """Settings of the local Azure, from environment variables `MYMOTE_EMULATOR_*`."""
 
+import base64
 from pathlib import Path
 
-from pydantic import SecretStr
+from pydantic import SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -39,3 +40,12 @@ class EmulatorSettings(BaseSettings):
     cosmos_key: SecretStr
     # Blob: base64 of the key of the account devstoreaccount1.
     blob_key: SecretStr
+
+    @field_validator("iothub_key", "cosmos_key", "blob_key")
+    @classmethod
+    def _is_base64(cls, key: SecretStr) -> SecretStr:
+        try:
+            base64.b64decode(key.get_secret_value(), validate=True)
+        except ValueError:
+            raise ValueError("the key must be base64") from None
+        return key

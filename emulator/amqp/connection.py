@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 from emulator.amqp import sasl
@@ -159,6 +160,9 @@ class Connection(asyncio.Protocol):
         if refusal is None:
             self._transport.close()
         else:  # the client reads the reason before the socket goes
+            with suppress(OSError):  # the client is gone already
+                if self._transport.can_write_eof():
+                    self._transport.write_eof()
             loop.call_later(CLOSE_TIMEOUT, self._transport.close)
         loop.call_later(2 * CLOSE_TIMEOUT, self._transport.abort)
 

@@ -32,9 +32,23 @@ class AzuriteMissingError(Exception):
 class Azurite:
     """Serves blobs of the account devstoreaccount1, and nothing else."""
 
-    def __init__(self, package: Path | None, location: Path, host: str, port: int, key: str):
-        """`key` is the account's key in base64; `package` the folder of npm's azurite."""
+    def __init__(
+        self,
+        package: Path | None,
+        location: Path,
+        *,
+        host: str,
+        port: int,
+        key: str,
+        lock: int,
+    ) -> None:
+        """`package` is the folder of npm's azurite, `key` the account's key in base64.
+
+        `lock` is a file descriptor that Azurite inherits: as long as it runs, its state is in
+        use. Raises AzuriteMissingError.
+        """
         self._script = _find(package)
+        self._lock = lock
         self._location = location
         self._host = host
         self._port = port
@@ -44,7 +58,7 @@ class Azurite:
 
     async def start(self) -> None:
         """Return once it listens. Raises AzuriteMissingError."""
-        await self._wait_for_port()
+        await self._check_port()
         self._location.mkdir(parents=True, exist_ok=True)
         self._task = asyncio.create_task(self._keep_running())
         try:
@@ -83,6 +97,7 @@ class Azurite:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=None,  # with this process's own log
+            pass_fds=(self._lock,) if sys.platform != "win32" else (),
             start_new_session=True,  # a terminal's Ctrl-C is for this process, which stops it
             preexec_fn=_end_with_parent if sys.platform == "linux" else None,
         )
@@ -102,14 +117,10 @@ class Azurite:
                 return
             await asyncio.sleep(0.05)
 
-    async def _wait_for_port(self) -> None:
-        """An Azurite whose emulator was killed saves its index, then leaves the port."""
-        deadline = time.monotonic() + 5
-        while await self._answers():
-            if time.monotonic() > deadline:
-                reason = f"port {self._port} is in use: stop the program that has it, or set "
-                raise AzuriteMissingError(reason + "MYMOTE_EMULATOR_BLOB_PORT to a free one")
-            await asyncio.sleep(0.1)
+    async def _check_port(self) -> None:
+        if await self._answers():
+            reason = f"port {self._port} is in use: stop the program that has it, or set "
+            raise AzuriteMissingError(reason + "MYMOTE_EMULATOR_BLOB_PORT to a free one")
 
     async def _answers(self) -> bool:
         try:
