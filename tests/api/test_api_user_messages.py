@@ -63,6 +63,8 @@ async def test_a_gateway_that_the_hub_lost(
     await stores.hub.delete_device(gateway.device_id)
     url = f"{alice.base}/devices/{gateway.device_id}/sendjson"
     assert "hub" in assert_error(await client.post(url, content=b"1", headers=JSON), 409).lower()
+    await pairing.unpair(stores, alice.user_id, gateway.device_id)
+    assert await stores.devices.get(alice.user_id, gateway.device_id) is None
 
 
 async def test_a_former_owners_messages_never_reach_the_next_owners_app(

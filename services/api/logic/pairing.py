@@ -4,6 +4,7 @@ The gateway's document is the truth and changes under its ETag; all else follows
 is repeated by calling again where it was interrupted.
 """
 
+import contextlib
 import logging
 import re
 from collections.abc import Mapping
@@ -28,6 +29,7 @@ from shared.schemas.messages import ReportedProperties
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 5  # under an ETag, before giving up
+_TAGS = ("user_id", "group_id", "name")
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,100}")
 _LOCATION = re.compile(r"(-?\d{1,2}(?:\.\d{1,9})?),(-?\d{1,3}(?:\.\d{1,9})?)")
 
@@ -96,8 +98,8 @@ async def pair(stores: Stores, request: PairingRequest) -> Paired:
         await stores.devices.put(document)
     elif pairing.completed_at:
         return Paired(document, already=True, rebooted=False)
-    tags = {"user_id": request.user_id, "group_id": document.group_id, "name": document.name}
-    await stores.hub.patch_twin(device_id, tags=tags)
+    values = (request.user_id, document.group_id, document.name)
+    await stores.hub.patch_twin(device_id, tags=dict(zip(_TAGS, values, strict=True)))
     rebooted = await _reboot(stores.hub, device_id)
     await _complete(stores, device_id, pairing)
     return Paired(document, already=False, rebooted=rebooted)
@@ -111,10 +113,9 @@ async def unpair(stores: Stores, user_id: str, device_id: str) -> None:
     """
     pairing = await _last_pairing(stores.gateways, user_id, device_id)
     if pairing.ended_at is None:
-        # First, while nobody else can have set theirs.
-        await stores.hub.patch_twin(
-            device_id, tags={"user_id": None, "group_id": None, "name": None}
-        )
+        # First, while nobody else can have set theirs. A gateway that the hub lost has none.
+        with contextlib.suppress(NotFound):
+            await stores.hub.patch_twin(device_id, tags=dict.fromkeys(_TAGS))
         await _end(stores.gateways, user_id, device_id)
     await stores.devices.delete(user_id, device_id, paired_at=pairing.started_at)
 

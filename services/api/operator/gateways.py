@@ -78,10 +78,13 @@ def gateway_show(device_id: DeviceId, as_json: AsJson = False) -> None:
         found = await resources.gateways.get(check_device_id(device_id))
         if found is None:
             raise NotFound("The inventory has no gateway of this id.")
-        twin = await resources.hub.get_twin(device_id)
+        try:
+            status = (await resources.hub.get_twin(device_id)).status
+        except NotFound:
+            status = "IoT Hub does not know it"
         return {
             **_gateway_row(found[0]),
-            "status": twin.status,
+            "status": status,
             "pairings": [one.model_dump(mode="json") for one in found[0].pairings],
         }
 
