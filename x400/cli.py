@@ -128,7 +128,7 @@ def press(state: State = DEFAULT_STATE, device: Device = None) -> None:
     if answer["mid"] is None:
         out.print("The button was pressed; the app sent nothing in answer.")
         return
-    out.print(f"Stored message {answer['mid']}: {escape(answer['body'])}")
+    out.print(f"Stored message {answer['mid']}: {escape(answer['body'])}", soft_wrap=True)
 
 
 @app.command()
@@ -175,7 +175,7 @@ def messages(state: State = DEFAULT_STATE, device: Device = None) -> None:
         out.print("No user message has come.")
     for label in ("read", "waiting"):
         for body in answer[label]:
-            out.print(f"[dim]{label:8}[/dim]{escape(body)}")
+            out.print(f"[dim]{label:8}[/dim]{escape(body)}", soft_wrap=True)
 
 
 @app.command()
@@ -204,7 +204,8 @@ def _run(settings: list[GatewaySettings]) -> None:
         names = settings[0].credentials().device_id
         if len(settings) > 1:
             names = f"{len(settings)} gateways"
-        out.print(f"{names} running; Ctrl-C stops. State is kept in {settings[0].state}.")
+        text = f"{names} running; Ctrl-C stops. State is kept in {settings[0].state}."
+        out.print(text, soft_wrap=True)
 
     try:
         asyncio.run(run(settings, demo, ready))
