@@ -18,7 +18,7 @@ from emulator.servicebus.settings import (
 )
 from emulator.store import Store
 
-_SWEEP_ROWS = 200
+_SWEEP_ROWS = 64
 _PURGE_EVERY_MS = 60_000
 _PURGE_ROWS = 5_000
 _ROW = ", ".join(Row._fields)

@@ -8,14 +8,13 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
-from emulator.amqp.codec import DecodeError, decode, encode_map, map_items, skip
+from emulator.amqp.codec import DecodeError, encode_map, map_items, skip
 from emulator.amqp.message import (
     APPLICATION_PROPERTIES,
     MESSAGE_ANNOTATIONS,
     Parts,
     annotations_section,
     extend_map,
-    message_id,
     split,
     unbatch,
 )
@@ -65,7 +64,7 @@ def parse(payload: bytes, message_format: int = 0) -> list[NewMessage]:
     """The messages of one transfer, as the queue takes them. Raises AmqpError."""
     try:
         return [_parse_one(message) for message in unbatch(payload, message_format)]
-    except DecodeError as problem:
+    except (ValueError, TypeError) as problem:  # DecodeError, or a value that has no encoding
         raise errors.malformed(str(problem)) from None
 
 
@@ -81,6 +80,7 @@ def _parse_one(payload: bytes) -> NewMessage:
         scheduled_at = int(at) if isinstance(at, int) else None
         kept = {key: value for key, value in sent.items() if key not in _BROKERS_OWN}
         annotations = annotations_section(MESSAGE_ANNOTATIONS, kept)
+    parts.read_application_properties()  # checked now: dead-lettering adds to them
     return NewMessage(
         payload=annotations + parts.bare,
         message_id=_read_message_id(parts),
@@ -90,8 +90,7 @@ def _parse_one(payload: bytes) -> NewMessage:
 
 
 def _read_message_id(parts: Parts) -> str | None:
-    encoded = message_id(parts.properties)
-    value = decode(encoded)[0] if encoded is not None else None
+    value = parts.read_properties().message_id
     if value is None:
         return None
     text = value.hex() if isinstance(value, bytes) else str(value)

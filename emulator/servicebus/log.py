@@ -107,10 +107,17 @@ class MessageLog:
         values = self._store.read(_SELECT_ONE, (self.entity, sequence)).fetchone()
         return Row(*values) if values else None
 
-    def peek(self, from_sequence: int, limit: int) -> list[Row]:
-        """Durable messages in any state, locked ones too."""
+    def peek(self, from_sequence: int, limit: int, max_bytes: int) -> list[Row]:
+        """Durable messages in any state, locked ones too; at least one, where there is one."""
         bounds = (self.entity, from_sequence, self._durable, limit)
-        return [Row(*values) for values in self._store.read(_SELECT_FROM, bounds)]
+        rows: list[Row] = []
+        for values in self._store.read(_SELECT_FROM, bounds):
+            row = Row(*values)
+            max_bytes -= row.size
+            if rows and max_bytes < 0:
+                break
+            rows.append(row)
+        return rows
 
     def give_back(self, sequence: int) -> None:
         """Make a fetched message available again, at its place, once that is durable."""

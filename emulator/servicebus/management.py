@@ -22,7 +22,7 @@ _TIMESTAMP_ARRAY = 0x83
 _LONG_ARRAY = 0x81
 _FIRST = 0  # the receiver settle mode of receive-and-delete
 _MAX_PEEKED = 250
-_MAX_PEEKED_BYTES = 1024 * 1024
+_MAX_PEEKED_BYTES = 512 * 1024
 _MAX_SEQUENCE = 2**63 - 1
 
 _STATUS = {
@@ -92,14 +92,8 @@ class Management:
     def _peek(self, body: Mapping[str, Any]) -> Response:
         start = _number(body, "from-sequence-number")
         limit = min(_number(body, "message-count"), _MAX_PEEKED)
-        found: list[dict[str, bytes]] = []
-        size = 0
-        for row in self._entity.log.peek(start, limit):
-            message = render(Delivery(row, b"", None))
-            size += len(message)
-            if found and size > _MAX_PEEKED_BYTES:
-                break
-            found.append({"message": message})
+        rows = self._entity.log.peek(start, limit, _MAX_PEEKED_BYTES)
+        found = [{"message": render(Delivery(row, b"", None))} for row in rows]
         if not found:
             return Response(204, "No messages.")
         return Response(200, "OK", {"messages": found})

@@ -3,8 +3,11 @@
 import asyncio
 import heapq
 import itertools
+import logging
 import time
 from collections.abc import Callable
+
+log = logging.getLogger(__name__)
 
 Clock = Callable[[], int]
 
@@ -39,7 +42,10 @@ class Scheduler:
         while self._heap and self._heap[0][0] <= now:
             due.append(heapq.heappop(self._heap)[2])
         for callback in due:
-            callback()
+            try:
+                callback()
+            except Exception:
+                log.exception("servicebus: something due failed")
         self._arm()
 
     def close(self) -> None:

@@ -18,8 +18,7 @@ from tests.emulator_servicebus.namespace import ROOT_KEY, Namespace
 
 
 @asynccontextmanager
-async def running_namespace(state_dir: Path) -> AsyncIterator[Namespace]:
-    authority = trustme.CA()
+async def running_namespace(state_dir: Path, authority: trustme.CA) -> AsyncIterator[Namespace]:
     ca_file = state_dir / "ca.pem"
     authority.cert_pem.write_to_path(str(ca_file))
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -45,15 +44,22 @@ async def running_namespace(state_dir: Path) -> AsyncIterator[Namespace]:
     store.close()
 
 
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
 @pytest.fixture
-async def namespace(tmp_path: Path) -> AsyncIterator[Namespace]:
+async def namespace(tmp_path: Path, authority: trustme.CA) -> AsyncIterator[Namespace]:
     """A namespace of the test's own."""
-    async with running_namespace(tmp_path) as namespace:
+    async with running_namespace(tmp_path, authority) as namespace:
         yield namespace
 
 
 @pytest.fixture(scope="session")
-async def shared_namespace(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Namespace]:
+async def shared_namespace(
+    tmp_path_factory: pytest.TempPathFactory, authority: trustme.CA
+) -> AsyncIterator[Namespace]:
     """One namespace for all tests that leave nothing behind."""
-    async with running_namespace(tmp_path_factory.mktemp("servicebus")) as namespace:
+    async with running_namespace(tmp_path_factory.mktemp("servicebus"), authority) as namespace:
         yield namespace

@@ -31,7 +31,8 @@ from azure.servicebus.exceptions import (
 )
 
 from emulator.amqp.message import data_section
-from emulator.amqp.node import Right
+from emulator.amqp.node import Request, Right
+from emulator.servicebus.management import Management
 from emulator.servicebus.queue import NewMessage, Queue
 from emulator.servicebus.settings import AccessRule, QueueSettings, Status
 from tests.emulator_servicebus.namespace import Namespace
@@ -325,36 +326,79 @@ async def test_closing_a_receiver_releases_what_it_buffered(shared_namespace: Na
 
 async def test_a_missing_queue_is_not_found(shared_namespace: Namespace) -> None:
     async with shared_namespace.client() as client:
-        with pytest.raises(MessagingEntityNotFoundError):
-            await client.get_queue_sender("nosuch").send_messages(ServiceBusMessage("x"))
-        with pytest.raises(MessagingEntityNotFoundError):
-            await client.get_queue_receiver("nosuch").receive_messages(1, WAIT)
+        refusals = await asyncio.gather(
+            client.get_queue_sender("nosuch").send_messages(ServiceBusMessage("x")),
+            client.get_queue_receiver("nosuch").receive_messages(1, WAIT),
+            return_exceptions=True,
+        )
+    assert [type(refusal) for refusal in refusals] == [MessagingEntityNotFoundError] * 2
 
 
 async def test_a_listen_key_opens_its_queue_for_listening_only(
     shared_namespace: Namespace,
 ) -> None:
-    queue = create(shared_namespace, "private")
-    put(queue, "ab")
+    put(create(shared_namespace, "private"), "ab")
     other = create(shared_namespace, "other")
     shared_namespace.service.broker.update(other, QueueSettings(), ())
     async with shared_namespace.client(LISTEN_KEY, "listen") as client:
         async with client.get_queue_receiver("private") as receiver:
             assert texts(await receive(receiver, 1)) == ["a"]
             assert texts(await receiver.peek_messages(9)) == ["b"]
-        with pytest.raises(REFUSED):
-            await client.get_queue_sender("private").send_messages(ServiceBusMessage("x"))
-        with pytest.raises(REFUSED):
-            await client.get_queue_receiver("other").receive_messages(1, WAIT)
+        refusals = await asyncio.gather(
+            client.get_queue_sender("private").send_messages(ServiceBusMessage("x")),
+            client.get_queue_receiver("other").receive_messages(1, WAIT),
+            return_exceptions=True,
+        )
+    assert all(isinstance(refusal, REFUSED) for refusal in refusals), refusals
 
 
-@pytest.mark.parametrize(("key", "rule"), [(LISTEN_KEY, "nosuch"), ("d3Jvbmc=", "listen")])
-async def test_a_wrong_key_opens_nothing(
-    shared_namespace: Namespace, shared_queue: Queue, key: str, rule: str
+async def test_a_listen_key_schedules_nothing(
+    shared_namespace: Namespace, shared_queue: Queue
 ) -> None:
-    async with shared_namespace.client(key, rule) as client:
-        with pytest.raises(REFUSED):
-            await client.get_queue_receiver("q").receive_messages(1, WAIT)
+    management = shared_namespace.service.node("q/$management")
+    assert isinstance(management, Management)
+    body = {"sequence-numbers": [1]}
+    rights = frozenset({Right.LISTEN})
+    request = Request("com.microsoft:cancel-scheduled-message", {}, body, rights)
+    response = await management.respond(request)
+    assert (response.status, response.condition) == (401, "amqp:unauthorized-access")
+
+
+@pytest.mark.parametrize(
+    ("operation", "body", "status"),
+    [
+        ("com.microsoft:get-message-sessions", {}, 501),
+        ("com.microsoft:renew-lock", None, 400),
+        ("com.microsoft:renew-lock", {"lock-tokens": "x"}, 400),
+        ("com.microsoft:renew-lock", {"lock-tokens": [1]}, 400),
+        ("com.microsoft:renew-lock", {"lock-tokens": [uuid.uuid4()]}, 410),
+        ("com.microsoft:peek-message", {"from-sequence-number": -1, "message-count": 1}, 400),
+        ("com.microsoft:peek-message", {"from-sequence-number": 1, "message-count": 1}, 204),
+        ("com.microsoft:receive-by-sequence-number", {"sequence-numbers": [7]}, 404),
+        ("com.microsoft:receive-by-sequence-number", {"sequence-numbers": [2**64]}, 400),
+        ("com.microsoft:update-disposition", {"disposition-status": "eaten"}, 400),
+        ("com.microsoft:schedule-message", {"messages": [{"message": b"garbage"}]}, 400),
+        ("com.microsoft:schedule-message", {"messages": [{"message": bytes(300_000)}]}, 400),
+        ("com.microsoft:schedule-message", {"messages": [{"message": data_section(b"x")}]}, 400),
+    ],
+)
+async def test_requests_are_checked(
+    shared_namespace: Namespace, queue: Queue, operation: str, body: object, status: int
+) -> None:
+    management = shared_namespace.service.node("Q/$Management")
+    assert isinstance(management, Management)
+    response = await management.respond(Request(operation, {}, body, frozenset(Right)))
+    assert response.status == status
+    assert (response.condition is None) == (status < 400)
+
+
+async def test_a_wrong_key_opens_nothing(shared_namespace: Namespace, shared_queue: Queue) -> None:
+    async def attempt(key: str, rule: str) -> None:
+        async with shared_namespace.client(key, rule) as client:
+            with pytest.raises(REFUSED):
+                await client.get_queue_receiver("q").receive_messages(1, WAIT)
+
+    await asyncio.gather(attempt(LISTEN_KEY, "nosuch"), attempt("d3Jvbmc=", "listen"))
 
 
 async def test_a_full_queue_refuses(
