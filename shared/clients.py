@@ -141,9 +141,14 @@ class AzureClients:
         if not await container.exists():
             await container.create_container()
         value = self.settings.blob.get_secret_value()
-        if _is_connection_string(value):
-            return BlobCheckpointStore.from_connection_string(value, container.container_name)
-        return BlobCheckpointStore(value, container.container_name, credential=self._credential)
+        name = container.container_name
+        store = (
+            BlobCheckpointStore.from_connection_string(value, name)
+            if _is_connection_string(value)
+            else BlobCheckpointStore(value, name, credential=self._credential)
+        )
+        self._stack.push_async_callback(store.close)
+        return store
 
     @cached_property
     def blob(self) -> BlobServiceClient:
