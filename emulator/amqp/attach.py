@@ -35,7 +35,7 @@ def attach_link(session: "Session", received: Frame) -> None:
     try:
         link, max_size = _open(session, received.fields)
     except AmqpError as refusal:
-        log.info("amqp: refused a link: %s", refusal)
+        log.info("amqp: refused a link: %s", one_line(refusal))
         session.write(_answer(session.channel, received.fields, raw, None))
         session.refuse(handle, refusal)
         return
@@ -110,6 +110,11 @@ def authorize(session: "Session", service: Service, address: str) -> frozenset[R
     except SasError as problem:
         description = f"'{address}' is not open to this connection: {problem}"
         raise AmqpError("amqp:unauthorized-access", description) from None
+
+
+def one_line(refusal: AmqpError) -> str:
+    """A refusal for the log: what a client wrote may hold line breaks, and be long."""
+    return f"{refusal.condition}: {refusal.description[:300]!r}"
 
 
 def _require(rights: frozenset[Right], right: Right, address: str) -> None:

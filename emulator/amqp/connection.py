@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, cast
 
 from emulator.amqp import sasl
-from emulator.amqp.attach import authorize
+from emulator.amqp.attach import authorize, one_line
 from emulator.amqp.authorization import Authorization
 from emulator.amqp.codec import DecodeError
 from emulator.amqp.frames import (
@@ -62,6 +62,7 @@ class Connection(asyncio.Protocol):
         self.authorization = Authorization(services)
         self.max_frame_size = MIN_FRAME_SIZE
         self.writable = True
+        self._swamped = False  # too much waits to be written for more to be read
         self._services = services
         self._idle_timeout = idle_timeout
         self._on_lost = on_lost
@@ -101,15 +102,15 @@ class Connection(asyncio.Protocol):
             log.exception("amqp: a connection from %s failed", self._peer)
             self.close(AmqpError("amqp:internal-error", "the emulator failed; its log says why"))
         self._flush()
-        if self._transport and self._transport.get_write_buffer_size() > PAUSE_READING:
-            self._transport.pause_reading()
+        self._stop_reading_if_swamped()
 
     def pause_writing(self) -> None:
         self.writable = False
 
     def resume_writing(self) -> None:
         self.writable = True
-        if self._transport and not self._transport.is_closing():
+        if self._swamped and self._transport is not None and not self._transport.is_closing():
+            self._swamped = False
             self._transport.resume_reading()
         for session in list(self._sessions.values()):
             session.pump()
@@ -124,6 +125,14 @@ class Connection(asyncio.Protocol):
         for task in self._requests:
             task.cancel()
         self._on_lost(self)
+
+    def _stop_reading_if_swamped(self) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing() or self._swamped:
+            return
+        if transport.get_write_buffer_size() > PAUSE_READING:
+            self._swamped = True
+            transport.pause_reading()
 
     # --- what the server asks for
 
@@ -147,7 +156,7 @@ class Connection(asyncio.Protocol):
             return
         self._closing = True
         if refusal is not None:
-            log.info("amqp: closed the connection from %s: %s", self._peer, refusal)
+            log.info("amqp: closed the connection from %s: %s", self._peer, one_line(refusal))
         for session in self._sessions.values():
             session.close()
         self._sessions.clear()
@@ -299,7 +308,7 @@ class Connection(asyncio.Protocol):
             try:
                 session.handle(received)
             except SessionError as refusal:
-                log.info("amqp: ended a session from %s: %s", self._peer, refusal)
+                log.info("amqp: ended a session from %s: %s", self._peer, one_line(refusal))
                 del self._sessions[received.channel]
                 session.end(refusal)
 

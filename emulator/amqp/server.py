@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 # What Azure announces: a client that is silent for longer is gone. Seconds.
 IDLE_TIMEOUT = 240.0
-TICK = 1.0
+TICK = 0.5  # clients may want a frame every second
 STOP_TIMEOUT = 1.0
 
 
