@@ -82,6 +82,10 @@ class _Service:
             return _error(CosmosError(400, "The request holds a lone surrogate."), activity)
         except RecursionError:
             return _error(CosmosError(400, "The request is nested too deeply."), activity)
+        except Exception:
+            log.exception("the request %s failed", activity)
+            message = "The local Cosmos DB failed on this request; its log says why."
+            return _error(CosmosError(500, message), activity)
 
     async def _dispatch(self, call: Call) -> Reply:
         match call.path[0::2]:

@@ -11,7 +11,6 @@ from emulator.cosmos.items import Item
 from emulator.cosmos.operations import Operations
 from emulator.cosmos.partition_key import PartitionKey
 from emulator.cosmos.transactions import Transaction, transaction
-from emulator.cosmos.values import dumps
 from emulator.store import Store
 
 MAX_OPERATIONS = 100
@@ -30,7 +29,7 @@ class Result:
     def text(self, *, minimal: bool) -> str:
         fields = f'"statusCode":{self.status},"requestCharge":{self.charge:.2f}'
         if self.item is not None:
-            fields += f',"eTag":{dumps(self.item.etag)}'
+            fields += f',"eTag":"\\"{self.item.etag[1:-1]}\\""'
             if not minimal:
                 fields += f',"resourceBody":{self.item.body}'
         return f"{{{fields}}}"

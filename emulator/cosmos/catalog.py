@@ -137,7 +137,7 @@ class Catalog:
         """Add an index over JSON expressions, once; it is kept with the container."""
         self._store.write(
             f'CREATE INDEX IF NOT EXISTS "{container.table}_by_{name}" '
-            f"ON {container.table} (epk, {columns})"
+            f"ON {container.table} ({columns})"
         )
         container.indexed_paths.add(name)
 

@@ -12,6 +12,7 @@ CODES = {
     410: "Gone",
     412: "PreconditionFailed",
     413: "RequestEntityTooLarge",
+    500: "InternalServerError",
     501: "NotImplemented",
 }
 

@@ -92,6 +92,12 @@ class Items:
         """Raises 400, 404, 409, 412, 413."""
         existing = self.read(tx.container, key, id_)
         check_etag(existing, if_match)
+        return self.update(tx, key, existing, document)
+
+    def update(
+        self, tx: Transaction, key: PartitionKey, existing: Item, document: Document
+    ) -> Item:
+        """Replace an item that was read in the same turn. Raises 400, 409, 413."""
         self._check(tx.container, key, document)
         if document["id"] != existing.id:
             raise not_emulated("Changing an item's id by replacing it")

@@ -58,7 +58,7 @@ class Operations:
             raise precondition_failed("The condition of the patch does not hold for the item.")
         own = {name: v for name, v in document.items() if name not in SYSTEM_PROPERTIES}
         apply_patch(own, patch.operations)
-        item = self._items.replace(tx, key, existing.id, own, None)
+        item = self._items.update(tx, key, existing, own)
         return item, charges.replace(item.size)
 
     def delete(self, tx: Transaction, key: PartitionKey, id_: str, if_match: str | None) -> float:

@@ -7,6 +7,7 @@ from typing import Any, Final
 Document = dict[str, Any]
 
 ESCAPED_NUL = "\\u0000"
+ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 class Undefined(Enum):
@@ -75,7 +76,7 @@ def dumps(value: object) -> str:
     and U+0000, at which SQLite's JSON functions would cut a string off.
     """
     try:
-        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        text = ENCODER.encode(value)
     except RecursionError:
         raise ValueError("the JSON is nested too deeply") from None
     if ESCAPED_NUL in text and _has_nul(value):

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,25 @@ async def test_definitions_that_are_refused(
     assert refused.value.status_code == status
 
 
+async def test_what_is_not_emulated_says_501(client: CosmosClient, database: DatabaseProxy) -> None:
+    container = await database.create_container("plain", PartitionKey("/pk"))
+    calls: list[Awaitable[Any]] = [
+        container.get_throughput(),
+        container.delete_all_items_by_partition_key("p"),
+        container.scripts.create_stored_procedure({"id": "s", "body": "function () {}"}),
+        container.scripts.execute_stored_procedure("s", partition_key="p"),
+        database.create_user({"id": "u"}),
+        anext(aiter(container.list_conflicts())),
+        anext(aiter(client.query_databases("SELECT * FROM c"))),
+        anext(aiter(container.query_items_change_feed(mode="AllVersionsAndDeletes"))),
+    ]
+    for call in calls:
+        with pytest.raises(exceptions.CosmosHttpResponseError) as refused:
+            await call
+        assert refused.value.status_code == 501
+        assert "not emulated" in str(refused.value)
+
+
 async def test_everything_outlives_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     query: dict[str, Any] = {"query": "SELECT * FROM c ORDER BY c.n", "partition_key": "p"}
@@ -149,7 +169,7 @@ async def test_sigkill_loses_nothing_that_was_answered(tmp_path: Path) -> None:
     database = await client.create_database("d")
     await database.create_container("c", PartitionKey("/pk"))
     writers = [asyncio.create_task(write(client, writer)) for writer in range(4)]
-    await asyncio.sleep(1.0)
+    await asyncio.sleep(0.6)
     child.send_signal(signal.SIGKILL)
     await child.wait()
     for task in writers:

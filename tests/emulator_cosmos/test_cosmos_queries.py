@@ -236,3 +236,52 @@ def test_an_absent_key_and_levels_are_placed_as_well() -> None:
     assert effective_partition_key(("x", 1), True).hex().upper() == levels
     absent = PartitionKey("/pk")._get_effective_partition_key_string([{}])  # type: ignore[list-item]
     assert effective_partition_key((UNDEFINED,), False).hex().upper() == absent
+
+
+KEYWORDS = """SELECT VALUE DISTINCT TOP FROM WHERE ORDER BY GROUP JOIN IN AND OR NOT BETWEEN EXISTS
+    AS ASC DESC OFFSET LIMIT"""
+OPERANDS = """* c t c.n c.tags
+    c["x"] c[0] COUNT(1) MAX(c.n) LOWER( IS_DEFINED( udf.f( @p @q 1 -1 2.5
+    1e999 'a' "b" true null undefined"""
+SIGNS = "( ) [ ] { } , . : ? ?? = != < >= + - / % ||"
+WORDS = st.sampled_from(f"{KEYWORDS} {OPERANDS} {SIGNS}".split())
+
+
+async def test_no_text_whatever_breaks_the_service(ships: ContainerProxy) -> None:
+    """Every query is answered or refused with 400 or 501; the client raises for all others."""
+    generated: list[str] = []
+
+    @settings(max_examples=150, deadline=None, database=None)
+    @given(st.lists(WORDS, max_size=9), st.sampled_from(["", "SELECT * FROM c WHERE ", "SELECT "]))
+    def collect(words: list[str], start: str) -> None:
+        generated.append(start + " ".join(words) + (" FROM c" if start == "SELECT " else ""))
+
+    collect()
+    outcomes: set[int | None] = set()
+    for query in generated:
+        try:
+            await run(ships, query or " ", parameters=[{"name": "@p", "value": 1}])
+            outcomes.add(200)
+        except exceptions.CosmosHttpResponseError as refused:
+            outcomes.add(refused.status_code)
+    assert {200, 400} <= outcomes <= {200, 400, 501}
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "(" * 200 + "c.n = 1" + ")" * 200,
+        " AND ".join(f"(c.n = {n} OR c.n = 2)" for n in range(3000)),
+        " OR ".join(f"c.n = {n}" for n in range(6000)),
+        "c.n IN (" + ",".join(map(str, range(40_000))) + ")",
+        "(c.n = 2 OR (c.at.lat = 5 AND " * 60 + "c.n = 2" + "))" * 60,
+        "c.n = 123456789012345678901234567890 OR c.n = 2",
+    ],
+)
+async def test_queries_beyond_sqlites_limits_are_still_answered(
+    ships: ContainerProxy, condition: str
+) -> None:
+    query = f"SELECT VALUE c.id FROM c WHERE c.pk = 'p' AND ({condition})"
+    found = await run(ships, query)
+    assert set(found) <= {"1", "2", "3"}
+    assert found

@@ -66,7 +66,7 @@ condition = st.recursive(
 )
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(document, condition)
 def test_sqlite_and_python_agree_on_every_condition(
     doc: dict[str, Any], node: s.Expression

@@ -14,6 +14,7 @@ from emulator.cosmos.errors import bad_request, not_emulated
 from emulator.store import Value
 
 VERSION = 1
+MAX_INTEGER = 2**63 - 1  # of SQLite
 MAX_CHARACTERS = 7000  # a header line of 8 KB is the most that common HTTP clients take
 
 
@@ -52,13 +53,17 @@ def decode(token: str, query: str, columns: int) -> Continuation:
         raise bad_request("The continuation token belongs to another query.")
     counts = (inside, skip, 0 if left is None else left)
     well_formed = after is None or (
-        isinstance(after, list)
-        and len(after) == columns
-        and all(value is None or isinstance(value, str | int | float) for value in after)
+        isinstance(after, list) and len(after) == columns and all(map(_is_column, after))
     )
-    if not well_formed or not all(type(n) is int and n >= 0 for n in counts):
+    if not well_formed or not all(type(n) is int and 0 <= n <= MAX_INTEGER for n in counts):
         raise bad_request("The continuation token cannot be read.")
     return Continuation(None if after is None else tuple(after), inside, skip, left)
+
+
+def _is_column(value: object) -> bool:
+    if isinstance(value, int):
+        return abs(value) <= MAX_INTEGER
+    return value is None or isinstance(value, str | float)
 
 
 def _fingerprint(query: str) -> str:

@@ -22,6 +22,7 @@ from emulator.cosmos.query.grammar import syntax_error
 from emulator.cosmos.query.points import Bound, bound_by
 from emulator.cosmos.query.sqlite import (
     TRUE,
+    Budget,
     Path,
     Sql,
     Translator,
@@ -120,13 +121,14 @@ def plan_query(
     if len(aliases) != 1 + len(select.joins):
         raise syntax_error("An alias is used twice in FROM.", code="SC2012")
     joins = _joins(select, parameters)
-    pushed, residual, paths = _filter(select, parameters, aliases)
-    key = _sort_key(select, parameters, container)
-    aggregation = _aggregation(select, parameters, aliases, cross_partition=cross_partition)
-    skip, left = _counts(select, parameters)
     bound = None
     if scope.exact is None:
         bound = bound_by(select.where, select.alias, parameters, container.partition_key)
+    decided = bound is not None and bound.decided
+    pushed, residual, paths = _filter(select, parameters, aliases, decided=decided)
+    key = _sort_key(select, parameters, container)
+    aggregation = _aggregation(select, parameters, aliases, cross_partition=cross_partition)
+    skip, left = _counts(select, parameters)
     known = {("id",), *container.partition_key.paths}
     return Plan(
         source=_source(container, scope, pushed, bound),
@@ -162,19 +164,22 @@ def _joins(select: s.Select, parameters: Parameters) -> tuple[tuple[str, Evaluat
 
 
 def _filter(
-    select: s.Select, parameters: Parameters, aliases: frozenset[str]
+    select: s.Select, parameters: Parameters, aliases: frozenset[str], *, decided: bool
 ) -> tuple[Sql, Evaluator | None, list[Path]]:
     """What SQLite decides, what Python decides, and the paths that SQLite compares."""
-    if select.where is None:
+    if select.where is None or decided:
         return TRUE, None, []
     # Compiled as a whole first: every name and parameter must be right, wherever it is decided.
     compile_expression(select.where, parameters, aliases)
     terms = select.where.terms if isinstance(select.where, s.And) else (select.where,)
     translator = Translator(select.alias, parameters)
-    pushed, rest, paths = [], [], []
+    pushed: list[Sql] = []
+    rest: list[s.Expression] = []
+    paths: list[Path] = []
+    budget = Budget()
     for term in terms:
         sql = translator.true(term)
-        if sql is None:
+        if sql is None or not budget.take(sql):
             rest.append(term)
             continue
         pushed.append(sql)

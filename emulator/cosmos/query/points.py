@@ -11,45 +11,58 @@ from emulator.cosmos.query.sqlite import Path, constant, path_of
 from emulator.cosmos.values import Rank, equal, rank
 
 MAX_COMBINATIONS = 4000
+ID: Path = ("id",)
 
 Equalities = dict[Path, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """The EPKs of all items that can match, and their (EPK, id) where the ids are known too."""
+    """The EPKs of all items that can match, and their (EPK, id) where the ids are known too.
+
+    `decided` where the condition says nothing else: then those items are the result.
+    """
 
     partitions: set[bytes]
     points: set[tuple[bytes, str]] | None
+    decided: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Alternatives:
+    """Equalities, of which a matching item satisfies one set; `exact` where that suffices."""
+
+    choices: list[Equalities]
+    exact: bool
 
 
 def bound_by(
     where: s.Expression | None, alias: str | None, parameters: Parameters, definition: Definition
 ) -> Bound | None:
     """None where the condition does not bind the partition key."""
-    choices = None if where is None else _equalities(where, alias, parameters)
-    if choices is None:
+    found = None if where is None else _alternatives(where, alias, parameters)
+    if found is None:
         return None
     partitions: set[bytes] = set()
     points: set[tuple[bytes, str]] = set()
-    all_ids = True
-    for choice in choices:
+    for choice in found.choices:
         if not all(path in choice for path in definition.paths):
             return None
         key = definition.key(tuple(choice[path] for path in definition.paths))
         partitions.add(key.epk)
-        id_ = choice.get(("id",))
+        id_ = choice.get(ID)
         if isinstance(id_, str):
             points.add((key.epk, id_))
-        else:
-            all_ids = False
-    return Bound(partitions, points if all_ids else None)
+    every_id = all(isinstance(choice.get(ID), str) for choice in found.choices)
+    known = {ID, *definition.paths}
+    decided = every_id and found.exact and all(known >= choice.keys() for choice in found.choices)
+    return Bound(partitions, points if every_id else None, decided)
 
 
-def _equalities(
+def _alternatives(
     node: s.Expression, alias: str | None, parameters: Parameters
-) -> list[Equalities] | None:
-    """Alternatives, of which a matching item satisfies at least one; None for "anything"."""
+) -> Alternatives | None:
+    """None where the expression says nothing that can be used."""
     match node:
         case s.Binary("=", left, right):
             if constant(left, parameters)[0]:
@@ -58,41 +71,52 @@ def _equalities(
         case s.In(needle, options):
             return _equality(needle, list(options), alias, parameters)
         case s.Or(terms):
-            alternatives: list[Equalities] = []
-            for term in terms:
-                part = _equalities(term, alias, parameters)
-                if part is None:
-                    return None
-                alternatives += part
-            return alternatives
+            return _one_of([_alternatives(term, alias, parameters) for term in terms])
         case s.And(terms):
-            combined: list[Equalities] | None = None
-            for term in terms:
-                combined = _both(combined, _equalities(term, alias, parameters))
-            return combined
+            return _all_of([_alternatives(term, alias, parameters) for term in terms])
     return None
 
 
 def _equality(
     left: s.Expression, options: list[s.Expression], alias: str | None, parameters: Parameters
-) -> list[Equalities] | None:
+) -> Alternatives | None:
     path = path_of(left, alias, parameters)
     values = [constant(option, parameters) for option in options]
     if not path or not all(known for known, _ in values):
         return None
-    scalars = [v for _, v in values if rank(v) is not Rank.UNDEFINED]
-    if any(rank(value) > Rank.STRING for value in scalars):
+    defined = [value for _, value in values if rank(value) is not Rank.UNDEFINED]
+    if any(rank(value) > Rank.STRING for value in defined):
         return None
-    return [{path: value} for value in scalars]
+    return Alternatives([{path: value} for value in defined], exact=True)
 
 
-def _both(left: list[Equalities] | None, right: list[Equalities] | None) -> list[Equalities] | None:
-    if left is None or right is None:
-        return right if left is None else left
-    if len(left) * len(right) > MAX_COMBINATIONS:
-        return left
-    return [
+def _one_of(parts: list[Alternatives | None]) -> Alternatives | None:
+    choices: list[Equalities] = []
+    exact = True
+    for part in parts:
+        if part is None:
+            return None
+        choices += part.choices
+        exact &= part.exact
+    return Alternatives(choices, exact)
+
+
+def _all_of(parts: list[Alternatives | None]) -> Alternatives | None:
+    found: Alternatives | None = None
+    for part in parts:
+        if part is not None:
+            found = part if found is None else _both(found, part)
+    if found is None or all(part is not None for part in parts):
+        return found
+    return Alternatives(found.choices, exact=False)
+
+
+def _both(left: Alternatives, right: Alternatives) -> Alternatives:
+    if len(left.choices) * len(right.choices) > MAX_COMBINATIONS:
+        return Alternatives(left.choices, exact=False)
+    choices = [
         a | b
-        for a, b in product(left, right)
+        for a, b in product(left.choices, right.choices)
         if all(equal(a[path], b[path]) for path in a.keys() & b.keys())
     ]
+    return Alternatives(choices, left.exact and right.exact)

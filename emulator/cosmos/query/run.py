@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -159,19 +159,27 @@ async def _scan(
 def _chunk(
     store: Store, container: Container, plan: Plan, after: Key | None, size: int
 ) -> list[tuple[Any, ...]]:
-    columns = ", ".join(["body", *(column.sql for column in plan.key)])
-    where = _where(container, plan)
     rows: list[tuple[Any, ...]] = []
-    for segment, varying in _segments(plan, after):
-        order = ", ".join(f"{c.sql} {'DESC' if c.descending else 'ASC'}" for c in varying)
-        rows += store.read(
-            f"SELECT {columns} FROM {plan.source.table} "  # noqa: S608
-            f"WHERE {where.text} AND {segment.text} ORDER BY {order} LIMIT ?",
-            (*plan.source.before, *where.parameters, *segment.parameters, size - len(rows)),
-        ).fetchall()
+    for sql, parameters in statements(container, plan, after):
+        rows += store.read(sql, (*parameters, size - len(rows))).fetchall()
         if len(rows) >= size:
             break
     return rows
+
+
+def statements(
+    container: Container, plan: Plan, after: Key | None
+) -> Iterator[tuple[str, tuple[Value, ...]]]:
+    """SQL for the rows after a sort key, to be run in turn; the last parameter is a limit."""
+    columns = ", ".join(["body", *(column.sql for column in plan.key)])
+    where = _where(container, plan)
+    for segment, varying in _segments(plan, after):
+        order = ", ".join(f"{c.sql} {'DESC' if c.descending else 'ASC'}" for c in varying)
+        sql = (
+            f"SELECT {columns} FROM {plan.source.table} "  # noqa: S608
+            f"WHERE {where.text} AND {segment.text} ORDER BY {order} LIMIT ?"
+        )
+        yield sql, (*plan.source.before, *where.parameters, *segment.parameters)
 
 
 def _where(container: Container, plan: Plan) -> Sql:

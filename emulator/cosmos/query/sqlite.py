@@ -5,6 +5,7 @@ neither is undefined. Every comparison has the form `rank AND value`, which is a
 of the indexes that the planner adds. What cannot be translated is None, and Python decides.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from emulator.store import Value
 Path = tuple[str | int, ...]
 
 MAX_INTEGER = 2**63 - 1
+PARENTHESES = re.compile(r"[()]")
 FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}
 NEGATED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 TYPE_TESTS = {
@@ -187,6 +189,28 @@ def join(parts: list[Sql], word: str) -> Sql:
     middle = len(parts) // 2
     left, right = join(parts[:middle], word), join(parts[middle:], word)
     return Sql(f"({left.text} {word} {right.text})", left.parameters + right.parameters)
+
+
+@dataclass
+class Budget:
+    """How much of a query SQLite will take: its length, parameters and parentheses are limited."""
+
+    characters: int = 500_000  # of 1,000,000
+    parameters: int = 16_000  # of 32,766
+    nesting: int = 30  # its parser's stack has 100 entries
+
+    def take(self, sql: Sql) -> bool:
+        """Spend on a condition; False, and nothing spent, where it is too much."""
+        if len(sql.text) > self.characters or len(sql.parameters) > self.parameters:
+            return False
+        depth = 0
+        for mark in PARENTHESES.findall(sql.text):
+            depth += 1 if mark == "(" else -1
+            if depth > self.nesting:
+                return False
+        self.characters -= len(sql.text)
+        self.parameters -= len(sql.parameters)
+        return True
 
 
 def _location(path: Path) -> str | None:
