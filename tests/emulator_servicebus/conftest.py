@@ -1,4 +1,8 @@
-"""A Service Bus in the test's process: AMQP, and its administration over TLS."""
+"""A Service Bus in the test's process: AMQP, and its administration over TLS.
+
+Opening and closing a link takes the client half a second each (it sleeps between its frames),
+so most tests share a sender, a receiver and a receiver of dead letters.
+"""
 
 import asyncio
 import ssl
@@ -9,12 +13,15 @@ from pathlib import Path
 import pytest
 import trustme
 from aiohttp import web
+from azure.servicebus import ServiceBusSubQueue
+from azure.servicebus.aio import ServiceBusReceiver, ServiceBusSender
 
 from emulator.amqp.server import AmqpServer
 from emulator.servicebus.admin import add_routes
+from emulator.servicebus.queue import Queue
 from emulator.servicebus.service import ServiceBus
 from emulator.store import Store
-from tests.emulator_servicebus.namespace import ROOT_KEY, Namespace
+from tests.emulator_servicebus.namespace import ROOT_KEY, Namespace, create
 
 
 @asynccontextmanager
@@ -63,3 +70,44 @@ async def shared_namespace(
     """One namespace for all tests that leave nothing behind."""
     async with running_namespace(tmp_path_factory.mktemp("servicebus"), authority) as namespace:
         yield namespace
+
+
+@pytest.fixture(scope="session")
+async def shared_queue(shared_namespace: Namespace) -> Queue:
+    return create(shared_namespace, "q", max_delivery_count=3)
+
+
+@pytest.fixture
+async def queue(shared_queue: Queue) -> Queue:
+    """The shared queue, empty."""
+    for entity in (shared_queue.active, shared_queue.dead_letter):
+        entity.take(1000)
+        assert entity.log.totals == (0, 0, 0, 0), "a test left messages behind"
+    return shared_queue
+
+
+@pytest.fixture(scope="session")
+async def sender(
+    shared_namespace: Namespace, shared_queue: Queue
+) -> AsyncIterator[ServiceBusSender]:
+    async with shared_namespace.client() as client, client.get_queue_sender("q") as sender:
+        yield sender
+
+
+@pytest.fixture(scope="session")
+async def receiver(
+    shared_namespace: Namespace, shared_queue: Queue
+) -> AsyncIterator[ServiceBusReceiver]:
+    async with shared_namespace.client() as client, client.get_queue_receiver("q") as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="session")
+async def dead_letters(
+    shared_namespace: Namespace, shared_queue: Queue
+) -> AsyncIterator[ServiceBusReceiver]:
+    async with shared_namespace.client() as client:
+        async with client.get_queue_receiver(
+            "q", sub_queue=ServiceBusSubQueue.DEAD_LETTER
+        ) as receiver:
+            yield receiver
