@@ -108,7 +108,7 @@ class AccountQueues:
             pooled.users += 1
             self._pool.move_to_end(address)
             try:
-                self._shrink()
+                await self._shrink()
                 async with pooled.lock:
                     yield pooled.sender
             except BaseException:
@@ -119,13 +119,13 @@ class AccountQueues:
             finally:
                 pooled.users -= 1
 
-    def _shrink(self) -> None:
-        """Close the senders that were not used for longest, down to the pool's size."""
-        while len(self._pool) > self._max_senders:
-            idle = next((each for each, pooled in self._pool.items() if not pooled.users), None)
-            if idle is None:
-                break
-            self._drop(idle)
+    async def _shrink(self) -> None:
+        """Close the senders that were not used for longest, until all fit, the closing ones too."""
+        while len(self._pool) + len(self._closing) > self._max_senders:
+            if len(self._pool) > self._max_senders:
+                # Fewer are in use at once than fit, so one is idle.
+                self._drop(next(each for each, pooled in self._pool.items() if not pooled.users))
+            await asyncio.wait(self._closing, return_when=asyncio.FIRST_COMPLETED)
         metrics.SENDERS.set(len(self._pool))
 
     def _drop(self, address: QueueAddress) -> None:

@@ -20,7 +20,7 @@ class IngestSettings(BaseSettings):
 
     # Each sender has a TCP connection of its own, and a namespace allows 5,000.
     max_senders: int = Field(200, ge=1)
-    concurrent_sends: int = Field(32, ge=1)
+    concurrent_sends: int = Field(100, ge=1)  # opening one takes half a second of the SDK's sleep
     concurrent_writes: int = Field(16, ge=1)
 
     # How many gateways, devices, accounts, and ledgers for each partition stay in memory.

@@ -5,16 +5,21 @@ import json
 import random
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any, cast
 
 import httpx
 from azure.servicebus.management import EntityStatus
 
+from services.ingest.admission import Outgoing, QueueAddress
 from services.ingest.events import RawEvent
 from services.ingest.ledger_store import PartitionLost
 from services.ingest.pipeline import Pipeline
 from shared.database import NOTIFICATIONS, STREAM
+from shared.schemas.documents import Ledger, Position
 from tests.ingest.local_platform import (
     Owner,
     Platform,
@@ -60,19 +65,10 @@ def made_stream(gateways: Sequence[tuple[Owner, Gateway]], rng: random.Random) -
 
 async def check(platform: Platform, gateways: Sequence[tuple[Owner, Gateway]], stream: str) -> None:
     """Each gateway's messages are there once and in order, and are counted once."""
-    expected = [str(n) for n in range(1, MESSAGES + 1) if n % 10]
-    for owner in {owner for owner, _ in gateways}:
-        theirs = [gateway.device_id for each, gateway in gateways if each == owner]
-        messages = await receive(owner, len(expected) * len(theirs), quiet=0.3)
-        for device_id in theirs:
-            got = [
-                body_of(each).decode()
-                for each in messages
-                if properties_of(each)["iothub-connection-device-id"] == device_id
-            ]
-            assert got == expected
-        notifications = await platform.all_of(NOTIFICATIONS.name, owner.user_id)
-        assert len(notifications) == MESSAGES // 10 * len(theirs)
+    devices: dict[Owner, list[str]] = {}
+    for owner, gateway in gateways:
+        devices.setdefault(owner, []).append(gateway.device_id)
+    await asyncio.gather(*(check_owner(platform, *each) for each in devices.items()))
     ledgers = {each["id"]: each for each in await platform.all_of(STREAM.name, stream)}
     for _, gateway in gateways:
         assert ledgers[gateway.device_id]["messages"] == MESSAGES
@@ -81,27 +77,110 @@ async def check(platform: Platform, gateways: Sequence[tuple[Owner, Gateway]], s
         assert (quota["data"], quota["notifications"]) == (MESSAGES * 9 // 10, MESSAGES // 10)
 
 
-async def test_cut_off_anywhere_and_started_again(platform: Platform, pipeline: Pipeline) -> None:
+async def check_owner(platform: Platform, owner: Owner, devices: Sequence[str]) -> None:
+    expected = [str(n) for n in range(1, MESSAGES + 1) if n % 10]
+    messages = await receive(owner, len(expected) * len(devices), quiet=0.3)
+    for device_id in devices:
+        got = [
+            body_of(each).decode()
+            for each in messages
+            if properties_of(each)["iothub-connection-device-id"] == device_id
+        ]
+        assert got == expected
+    notifications = await platform.all_of(NOTIFICATIONS.name, owner.user_id)
+    assert len(notifications) == MESSAGES // 10 * len(devices)
+
+
+class Killed(Exception):
+    """The process ended here."""
+
+
+class Fault:
+    """Ends the process before or after a step, or amid it, as the seed wants it."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.kills = 0
+        self._rng = rng
+
+    def strike(self, chance: float = 0.15) -> None:
+        if self._rng.random() < chance:
+            self.kills += 1
+            raise Killed
+
+    def some(self, messages: Sequence[Outgoing]) -> Sequence[Outgoing]:
+        return messages[: self._rng.randrange(len(messages) + 1)]
+
+
+@dataclass
+class Faulty:
+    """The last steps of the message path, and a fault around each of them."""
+
+    inner: Pipeline
+    fault: Fault
+
+    async def send(self, sends: Mapping[QueueAddress, Sequence[Outgoing]]) -> None:
+        try:
+            self.fault.strike()
+        except Killed:
+            await self.inner.queues.send(
+                {address: self.fault.some(messages) for address, messages in sends.items()}
+            )
+            raise
+        await self.inner.queues.send(sends)
+        self.fault.strike()
+
+    async def create(self, *documents: Any) -> None:
+        self.fault.strike()
+        await self.inner.records.create(*documents)
+        self.fault.strike()
+
+    async def commit(self, etag: str, position: Position, ledgers: Mapping[str, Ledger]) -> str:
+        self.fault.strike()
+        committed = await self.inner.ledgers.commit(etag, position, ledgers)
+        self.fault.strike()
+        return committed
+
+    async def ledgers(self, stream: str, devices: Collection[str]) -> dict[str, Ledger]:
+        return await self.inner.ledgers.ledgers(stream, devices)
+
+
+async def test_killed_between_any_two_steps(platform: Platform, pipeline: Pipeline) -> None:
     seed = secrets.randbelow(10**6)
     print(f"seed {seed}")
     rng = random.Random(seed)
     _, gateways = await fleet(platform)
     events = made_stream(gateways, rng)
-    stream = f"cut-{seed}/0"
-    cut = 0
+    stream = f"killed-{seed}/0"
+    fault = Fault(rng)
+    faulty = cast(Any, Faulty(pipeline, fault))
+    mortal = replace(pipeline, queues=faulty, records=faulty, ledgers=faulty)
     while True:
         partition = await pipeline.open(stream)
         if partition.position == events[-1].sequence_number:
             break
         # As far back as a checkpoint may lag, as far on as a batch may reach.
         start = max(0, partition.position - rng.randrange(20))
-        batch = events[start : partition.position + 1 + rng.randrange(1, 80)]
+        batch = events[start : partition.position + 1 + rng.randrange(1, 40)]
         try:
-            async with asyncio.timeout(rng.uniform(0.001, 0.2)):
-                await pipeline.process(partition, batch)
-        except TimeoutError:
-            cut += 1
-    assert cut > 5, "nothing was cut off: the test shows nothing"
+            await mortal.process(partition, batch)
+        except Killed:
+            continue
+        except ExceptionGroup as group:
+            if group.split(Killed)[1]:
+                raise
+    assert fault.kills > 3, "hardly anything was killed: the test shows nothing"
+    await check(platform, gateways, stream)
+
+
+async def test_cancelled_amid_a_send(platform: Platform, pipeline: Pipeline) -> None:
+    _, gateways = await fleet(platform)
+    events = made_stream(gateways, random.Random(3))
+    stream = f"cancelled-{secrets.token_hex(4)}/0"
+    for end, seconds in ((40, 0.3), (80, 0.6), (120, 0.01), (len(events), 60)):
+        partition = await pipeline.open(stream)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await pipeline.process(partition, events[:end])
     await check(platform, gateways, stream)
 
 
