@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 import httpx
+import pytest
 from azure.servicebus.management import EntityStatus
 
 from services.ingest.admission import Outgoing, QueueAddress
@@ -204,8 +205,14 @@ async def test_two_processes_that_both_believe_they_own_a_partition(
                 lost += 1
                 partition = await pipeline.open(stream)
 
+    first = await pipeline.open(stream)
+    await pipeline.process(first, events[:10])
+    paused = await pipeline.open(stream)
     await asyncio.gather(work(7), work(11))
     assert lost > 0, "the two never met: the test shows nothing"
+    for late in (first, paused):
+        with pytest.raises(PartitionLost):
+            await pipeline.process(late, events[:30])
     await check(platform, gateways, stream)
 
 
