@@ -1,0 +1,213 @@
+"""What `make run` starts, used as its first user would."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from stack.demo import Demo, load
+from stack.settings import StackSettings
+from tests.conftest import settings_on_free_ports
+
+ROOT = Path(__file__).parents[2]
+NODE = Path(sys.executable).with_name("node")
+READY_SECONDS = 20.0  # promised, once installed
+
+
+@dataclass
+class Run:
+    """A running `python -m stack`, and what it printed."""
+
+    settings: StackSettings
+    child: asyncio.subprocess.Process
+    printed: list[str]
+
+    @property
+    def demo(self) -> Demo:
+        made = load(self.settings.state_dir / "demo.json")
+        assert made is not None
+        return made
+
+    async def until_printed(self, text: str) -> None:
+        assert self.child.stdout is not None
+        while not any(text in line for line in self.printed):
+            line = await asyncio.wait_for(self.child.stdout.readline(), 60)
+            assert line, f"it ended: {''.join(self.printed)}"
+            self.printed.append(line.decode())
+
+
+def environment(settings: StackSettings) -> dict[str, str]:
+    values = {
+        f"MYMOTE_STACK_{name.upper()}": str(value) for name, value in settings.model_dump().items()
+    }
+    values["MYMOTE_X400_STATE"] = str(settings.state_dir / "x400")
+    return {**os.environ, **values}
+
+
+async def start(settings: StackSettings) -> Run:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-u", "-m", "stack"),
+        env=environment(settings),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    run = Run(settings, child, [])
+    await run.until_printed("Ctrl-C stops")
+    return run
+
+
+async def press_ctrl_c(run: Run) -> str:
+    run.child.send_signal(signal.SIGINT)
+    output, _ = await asyncio.wait_for(run.child.communicate(), 30)
+    return output.decode()
+
+
+async def command(run: Run, *arguments: str) -> str:
+    """What a command of ours prints in a second terminal."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", *arguments),
+        env=environment(run.settings),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    output, _ = await asyncio.wait_for(child.communicate(), 30)
+    assert child.returncode == 0, output.decode()
+    return output.decode()
+
+
+async def get(run: Run, path: str = "") -> Any:
+    async with httpx.AsyncClient() as client:
+        response = await client.get(run.demo.devices_url + path)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+async def read_until(program: tuple[str, ...], wanted: bytes) -> bytes:
+    """What an example prints, up to `wanted` and its empty line."""
+    child = await asyncio.create_subprocess_exec(*program, cwd=ROOT, stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    printed = b""
+    try:
+        async with asyncio.timeout(30):
+            while wanted not in printed:
+                printed += await child.stdout.read(65536)
+    finally:
+        child.send_signal(signal.SIGINT)
+        await asyncio.wait_for(child.wait(), 15)
+    return printed
+
+
+@pytest.fixture(scope="module")
+async def run(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run]:
+    started = time.monotonic()
+    run = await start(settings_on_free_ports(tmp_path_factory.mktemp("run")))
+    try:
+        assert time.monotonic() - started < READY_SECONDS
+        yield run
+    finally:
+        if run.child.returncode is None:
+            await press_ctrl_c(run)
+
+
+async def test_the_card_and_its_file(run: Run) -> None:
+    printed = "".join(run.printed)
+    for step in ("local Azure", "account and gateway", "api and ingest", "gateway connects"):
+        assert f"✓ {step}" in printed
+    assert run.demo.queue_connection_string in printed
+    file = run.settings.state_dir / "demo.json"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert set(json.loads(file.read_text())) == {
+        "dashboard_url",
+        "api_url",
+        "ota_url",
+        "user_id",
+        "api_key",
+        "username",
+        "password",
+        "device_id",
+        "device_key",
+        "device_connection_string",
+        "queue_connection_string",
+        "iothub_connection_string",
+        "eventhub_connection_string",
+        "servicebus_connection_string",
+        "cosmos_endpoint",
+        "cosmos_key",
+        "blob_connection_string",
+        "ca_file",
+    }
+    assert (await command(run, "stack", "show", "device_id")).strip() == run.demo.device_id
+
+
+async def test_one_device_connected_and_its_counts_grow(run: Run) -> None:
+    devices = await get(run)
+    assert [each["device"]["device_id"] for each in devices] == [run.demo.device_id]
+    assert devices[0]["status"] == "Connected"
+    before = await get(run, f"/{run.demo.device_id}/stat")
+    await command(run, "x400", "press")
+    deadline = time.monotonic() + 5
+    while (await get(run, f"/{run.demo.device_id}/stat"))["msg_tot"] <= before["msg_tot"]:
+        assert time.monotonic() < deadline, "a reading was not counted within 5 s"
+        await asyncio.sleep(0.1)
+
+
+async def reading(run: Run) -> bytes:
+    """The body of a reading that is sent now."""
+    said = await command(run, "x400", "press")
+    found = re.search(r"\{.*\}", said.replace("\n", " "))
+    assert found, said
+    return found.group().encode()
+
+
+async def test_the_python_example_prints_the_body_as_sent(run: Run) -> None:
+    body = await reading(run)
+    program = (sys.executable, "examples/python/read_queue.py", run.demo.queue_connection_string)
+    printed = await read_until(program, b"\n" + body + b"\n\n")
+    assert f"iothub-connection-device-id: {run.demo.device_id}\n".encode() in printed
+
+
+async def test_the_node_example_prints_the_body_as_sent(run: Run) -> None:
+    body = await reading(run)
+    program = (str(NODE), "examples/node/read-queue.mjs", run.demo.queue_connection_string)
+    printed = await read_until(program, b"\n" + body + b"\n\n")
+    assert f"iothub-connection-device-id: {run.demo.device_id}\n".encode() in printed
+
+
+async def test_a_user_message_reaches_the_gateway(run: Run) -> None:
+    async with httpx.AsyncClient() as client:
+        url = f"{run.demo.devices_url}/{run.demo.device_id}/sendjson"
+        response = await client.post(url, json={"valve": "open"})
+    assert response.status_code == 200, response.text
+    deadline = time.monotonic() + 5
+    while '{"valve":"open"}' not in await command(run, "x400", "messages"):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.1)
+
+
+async def test_ctrl_c_stops_all_and_the_next_start_continues(run: Run) -> None:
+    first, count = run.demo, (await get(run, f"/{run.demo.device_id}/stat"))["msg_tot"]
+    said = await press_ctrl_c(run)
+    assert run.child.returncode == 0
+    assert "nothing is lost" in said
+    again = await start(run.settings)
+    try:
+        assert again.demo == first
+        assert (await get(again, f"/{first.device_id}/stat"))["msg_tot"] >= count
+    finally:
+        await press_ctrl_c(again)
