@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Callable
 
+from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import ValidationError
 
 from emulator.blob.azurite import AzuriteMissingError
@@ -28,6 +29,7 @@ def main() -> int:
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    logging.getLogger("aiohttp.server").addFilter(_shorten_bad_requests)
     try:
         settings = EmulatorSettings()
     except ValidationError as problem:
@@ -45,6 +47,15 @@ def main() -> int:
             print(advice, file=sys.stderr)
         return 1
     return 0
+
+
+def _shorten_bad_requests(record: logging.LogRecord) -> bool:
+    """What is not HTTP is answered with 400 and is worth one line, not a traceback."""
+    if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
+        reason = " ".join(str(record.exc_info[1]).split())[:200]
+        record.msg, record.args, record.exc_info = "refused a request: %s", (reason,), None
+        record.levelno, record.levelname = logging.INFO, "INFO"
+    return True
 
 
 if __name__ == "__main__":

