@@ -20,6 +20,7 @@ class Gateway:
     """Publishes in the order of its calls; entered, it is connected."""
 
     def __init__(self, connection_string: str, port: int) -> None:
+        self.connection_string = connection_string
         parts = dict(part.partition("=")[::2] for part in connection_string.split(";"))
         self.device_id = parts["DeviceId"]
         self._host = parts["HostName"]
