@@ -18,6 +18,13 @@ def settings_on_free_ports(state_dir: Path) -> StackSettings:
     return StackSettings.model_validate({"state_dir": state_dir, **ports})
 
 
+@pytest.hookimpl(tryfirst=True)  # before the workers read the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a folder's tests in one worker: they share the servers that its conftest starts."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
+
+
 @pytest.fixture(scope="session")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalStack]:
     """The local Azure, api and ingest, without any account."""

@@ -166,6 +166,7 @@ async def test_a_wrong_key_opens_nothing(cloud: Cloud) -> None:
 
 async def test_twins_and_queries(manager: Any) -> None:
     await create(manager, "twinned")
+    await create(manager, "unlike")
     change = Twin(tags={"group": "a"}, properties=TwinProperties(desired={"rate": 5}))
     twin = await sdk(manager.update_twin, "twinned", change)
     assert twin.properties.desired["rate"] == 5
