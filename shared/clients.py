@@ -21,7 +21,7 @@ from azure.identity.aio import DefaultAzureCredential
 from azure.iot.hub import IoTHubRegistryManager
 from azure.servicebus.aio import ServiceBusClient
 from azure.servicebus.aio.management import ServiceBusAdministrationClient
-from azure.storage.blob.aio import BlobServiceClient
+from azure.storage.blob.aio import BlobServiceClient, ExponentialRetry
 
 from shared.settings import AzureSettings
 
@@ -142,10 +142,12 @@ class AzureClients:
             await container.create_container()
         value = self.settings.blob.get_secret_value()
         name = container.container_name
+        # By default a failed call is repeated after 15 s, longer than a partition is owned.
+        retries = ExponentialRetry(initial_backoff=1, increment_base=1, retry_total=1)
         store = (
-            BlobCheckpointStore.from_connection_string(value, name)
+            BlobCheckpointStore.from_connection_string(value, name, retry_policy=retries)
             if _is_connection_string(value)
-            else BlobCheckpointStore(value, name, credential=self._credential)
+            else BlobCheckpointStore(value, name, credential=self._credential, retry_policy=retries)
         )
         self._stack.push_async_callback(store.close)
         return store

@@ -19,6 +19,8 @@ from shared.settings import AzureSettings, ServiceSettings
 
 log = logging.getLogger(__name__)
 
+STOP_SECONDS = 9.0
+
 
 class HealthServer(uvicorn.Server):
     """A web server beside the main work, which leaves the signals to it."""
@@ -49,12 +51,13 @@ async def _run(azure: AzureSettings, service: ServiceSettings, settings: IngestS
     await asyncio.wait({stop, opening}, return_when=asyncio.FIRST_COMPLETED)
     if app.state.resources is None:
         opening.cancel()  # it still waits for Azure, and holds nothing
-    try:
-        await asyncio.wait({opening})
-    finally:
-        stop.cancel()
-        server.should_exit = True
-        await serving
+    _, late = await asyncio.wait({opening}, timeout=STOP_SECONDS)
+    if late:
+        log.warning("stopped without closing all links; what was done is committed")
+        os._exit(0)
+    stop.cancel()
+    server.should_exit = True
+    await serving
     if not opening.cancelled():
         opening.result()
     log.info("stopped")
@@ -76,6 +79,7 @@ async def _work(resources: Resources, stop: asyncio.Task[bool]) -> None:
     await asyncio.wait({stop, following, consuming}, return_when=asyncio.FIRST_COMPLETED)
     await resources.consumer.drain()
     following.cancel()
+    consuming.cancel()  # the SDK may be in the midst of waiting for Blob Storage
     for outcome in await asyncio.gather(following, consuming, return_exceptions=True):
         if isinstance(outcome, Exception):
             raise outcome

@@ -19,7 +19,7 @@ from services.ingest.settings import IngestSettings
 
 log = logging.getLogger(__name__)
 
-CLOSE_SECONDS = 3.0
+CLOSE_SECONDS = 2.0
 
 
 class NotRunning(Exception):

@@ -24,7 +24,7 @@ from services.ingest.retry import TRANSIENT, brief, delays
 log = logging.getLogger(__name__)
 
 SEND_SECONDS = 20.0  # the SDK's own attempts included
-CLOSE_SECONDS = 2.0
+CLOSE_SECONDS = 1.0
 
 # The queue is missing, disabled or full: it, and no other, has to change before it takes again.
 REFUSALS = (

@@ -35,4 +35,4 @@ class IngestSettings(BaseSettings):
     garbage_messages: int = Field(200, ge=1)
     garbage_devices: int = Field(5, ge=1)
 
-    drain_seconds: float = Field(8.0, gt=0)
+    drain_seconds: float = Field(5.0, gt=0)  # for the batches in hand when told to stop
