@@ -20,7 +20,6 @@ def show(console: Console, demo: Demo, settings: StackSettings, seconds: float) 
         ("account", f"{demo.username}   user id {demo.user_id}"),
         ("API key", demo.api_key),
         ("device", demo.device_id),
-        ("its devices", devices),
     ):
         facts.add_row(name, Text(value))
     console.print(
@@ -36,6 +35,10 @@ def show(console: Console, demo: Demo, settings: StackSettings, seconds: float) 
     console.out(demo.queue_connection_string, highlight=False)
     console.print()
     console.print("[bold]Try[/], in a second terminal in this folder:")
+    if settings.state_dir != StackSettings.model_fields["state_dir"].default:
+        state = settings.state_dir
+        console.print("  [dim]# this stack's state is not in its usual place[/]")
+        console.out(f"  export MYMOTE_STACK_STATE_DIR={state} MYMOTE_X400_STATE={state}/x400")
     queue = '"$(.venv/bin/python -m stack show queue_connection_string)"'
     for command, meaning in (
         (f"curl {devices}", "the gateway, and that it is Connected"),

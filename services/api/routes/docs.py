@@ -5,6 +5,7 @@ on a machine without network and would run a stranger's code where API keys are 
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from html import escape
@@ -64,7 +65,7 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
 
 def _parameter(parameter: Mapping[str, Any]) -> str:
     where = escape(parameter["in"])
-    return _row(parameter["name"], f"<i>{where}</i> {escape(parameter.get('description', ''))}")
+    return _row(parameter["name"], f"<i>{where}</i> {_prose(parameter.get('description', ''))}")
 
 
 def _body(body: Mapping[str, Any] | None) -> str:
@@ -73,7 +74,7 @@ def _body(body: Mapping[str, Any] | None) -> str:
     ((media_type, content),) = body["content"].items()
     example = json.dumps(content["example"])
     return (
-        f"<p>Body, <code>{escape(media_type)}</code>: {escape(body['description'])} "
+        f"<p>Body, <code>{escape(media_type)}</code>: {_prose(body['description'])} "
         f"For example <code>{escape(example)}</code></p>"
     )
 
@@ -82,7 +83,7 @@ def _answer(status: str, answer: Mapping[str, Any]) -> str:
     content = answer.get("content", {}).get("application/json", {})
     if "example" in content:
         shown = json.dumps(content["example"])
-        return _row(status, f"{escape(answer['description'])}<br><code>{escape(shown)}</code>")
+        return _row(status, f"{_prose(answer['description'])}<br><code>{escape(shown)}</code>")
     return _row(status, f"<code>{_type(content.get('schema', {}))}</code>")
 
 
@@ -113,7 +114,12 @@ def _row(name: str, value: str) -> str:
 
 
 def _paragraphs(text: str) -> str:
-    return "".join(f"<p>{escape(part)}</p>" for part in text.strip().split("\n\n") if part)
+    return "".join(f"<p>{_prose(part)}</p>" for part in text.strip().split("\n\n") if part)
+
+
+def _prose(text: str) -> str:
+    """Descriptions are Markdown; of that, they use back-ticks alone."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 @cache
