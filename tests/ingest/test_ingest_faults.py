@@ -25,6 +25,7 @@ from tests.ingest.local_platform import (
     Owner,
     Platform,
     body_of,
+    eventually,
     properties_of,
     receive,
 )
@@ -256,8 +257,16 @@ async def test_a_killed_process_goes_on_where_it_was(platform: Platform) -> None
                 await asyncio.sleep(0.02)
             await gateway.delivered()
 
+    async def taken() -> bool:
+        found = [await platform.document(owner, gateway) for gateway in gateways]
+        return all(each.stat_device_id for each in found)
+
+    for gateway in gateways:
+        async with gateway:
+            await gateway.delivered()
+    await eventually(taken)  # each of their partitions is being worked on
     publishing = asyncio.gather(*map(publish, gateways))
-    await asyncio.sleep(random.uniform(0.5, 1.5))
+    await asyncio.sleep(random.uniform(0.2, 1.6))
     await process.kill()
     await process.start()
     await publishing
