@@ -3,20 +3,14 @@
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
 from pydantic import SecretStr
 
-from services.api.resources import open_resources
-from stack.demo import operator
 from stack.local import LocalStack
-from tests.conftest import settings_on_free_ports
 from tests.ingest.local_platform import (
     Owner,
     Platform,
-    api_settings,
     body_of,
     eventually,
     properties_of,
@@ -28,20 +22,6 @@ from x400.settings import GatewaySettings
 
 ACCOUNTS, GATEWAYS, MESSAGES_EACH = 3, 10, 50
 SENDING_SECONDS = 6.0
-
-
-@pytest.fixture
-async def platform(tmp_path: Path) -> AsyncIterator[Platform]:
-    stack = LocalStack.prepare(settings_on_free_ports(tmp_path / "stack"))
-    try:
-        await stack.start_azure()
-        await operator(stack.service_environment, "provision")
-        await stack.start_service("ingest")
-        await stack.wait_ready("ingest")
-        async with open_resources(api_settings(stack)) as resources:
-            yield Platform(stack, resources)
-    finally:
-        await stack.stop()
 
 
 class Fleet:

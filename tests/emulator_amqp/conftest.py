@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from amqp_namespace import Namespace, close_namespace, open_namespace
+
+from tests.emulator_amqp.amqp_namespace import Namespace, close_namespace, open_namespace
 
 
 @pytest.fixture

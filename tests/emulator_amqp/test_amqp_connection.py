@@ -5,14 +5,14 @@ import logging
 from pathlib import Path
 
 import pytest
-from amqp_client import RawClient, sign
-from amqp_namespace import HUB, KEY, Namespace, close_namespace, open_namespace
 
 from emulator.amqp.frames import AMQP_HEADER, SASL_HEADER, Performative, frame
 from emulator.amqp.message import data_section
 from emulator.amqp.node import Right
 from emulator.amqp.types import Described, Symbol, UInt, ULong, UShort
 from emulator.servicebus.settings import AccessRule, QueueSettings
+from tests.emulator_amqp.amqp_client import RawClient, sign
+from tests.emulator_amqp.amqp_namespace import HUB, KEY, Namespace, close_namespace, open_namespace
 
 PARTITION = f"{HUB}/ConsumerGroups/$Default/Partitions/0"
 

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from amqp_client import RawClient, sign
-from amqp_namespace import HUB, KEY, Namespace, close_namespace, open_namespace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +18,8 @@ from emulator.amqp.message import (
     value_section,
 )
 from emulator.amqp.types import Described, Symbol, UByte, UInt, ULong, UShort
+from tests.emulator_amqp.amqp_client import RawClient, sign
+from tests.emulator_amqp.amqp_namespace import HUB, KEY, Namespace, close_namespace, open_namespace
 
 LOGIN = f"\0RootManageSharedAccessKey\0{KEY}".encode()
 OPENING = (

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from amqp_client import RawClient, selector, sign
-from amqp_namespace import GROUP, HUB, KEY, Namespace, close_namespace, open_namespace
 from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubConsumerClient, EventHubProducerClient, PartitionContext
 from azure.eventhub.exceptions import AuthenticationError
@@ -19,6 +17,15 @@ from emulator.amqp.frames import Performative
 from emulator.amqp.message import split
 from emulator.amqp.types import Symbol, UInt
 from emulator.eventhubs.nodes import partition_of
+from tests.emulator_amqp.amqp_client import RawClient, selector, sign
+from tests.emulator_amqp.amqp_namespace import (
+    GROUP,
+    HUB,
+    KEY,
+    Namespace,
+    close_namespace,
+    open_namespace,
+)
 
 
 def append(namespace: Namespace, body: str, key: str = "device") -> int:

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from iothub_harness import PahoDevice, RawClient, Running, running_hub
+
+from tests.emulator_iothub.iothub_harness import PahoDevice, RawClient, Running, running_hub
 
 
 @pytest.fixture

@@ -6,11 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from iothub_harness import API, PahoDevice, RawClient, Running, running_hub, until
 
 from emulator.iothub.c2d import CloudMessage
 from emulator.iothub.errors import HubError
 from emulator.iothub.mqtt_packets import PingReq, PingResp, PubAck, Publish, SubAck, Subscribe
+from tests.emulator_iothub.iothub_harness import (
+    API,
+    PahoDevice,
+    RawClient,
+    Running,
+    running_hub,
+    until,
+)
 
 Make = Callable[..., PahoDevice]
 Raw = Callable[[], Awaitable[RawClient]]

@@ -7,11 +7,11 @@ from typing import Any
 
 import httpx
 import pytest
-from iothub_harness import API, PahoDevice, RawClient, Running
 
 from emulator.iothub.errors import HubError
 from emulator.iothub.methods import MethodCall
 from emulator.iothub.mqtt_packets import Packet, Publish, Subscribe
+from tests.emulator_iothub.iothub_harness import API, PahoDevice, RawClient, Running
 
 Make = Callable[..., PahoDevice]
 Raw = Callable[[], Awaitable[RawClient]]

@@ -6,19 +6,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from iothub_harness import (
-    API,
-    DEVICE_KEY,
-    HOST,
-    HUB_KEY,
-    SECOND_KEY,
-    RawClient,
-    Running,
-    device_sas,
-    sas,
-    service_sas,
-    until,
-)
 
 from emulator.iothub.mqtt_codec import encode
 from emulator.iothub.mqtt_packets import (
@@ -33,6 +20,19 @@ from emulator.iothub.mqtt_packets import (
     UnsubAck,
     Unsubscribe,
     Will,
+)
+from tests.emulator_iothub.iothub_harness import (
+    API,
+    DEVICE_KEY,
+    HOST,
+    HUB_KEY,
+    SECOND_KEY,
+    RawClient,
+    Running,
+    device_sas,
+    sas,
+    service_sas,
+    until,
 )
 
 Raw = Callable[[], Awaitable[RawClient]]

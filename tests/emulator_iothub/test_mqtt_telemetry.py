@@ -5,9 +5,15 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from iothub_harness import API, PahoDevice, RawClient, Running, running_hub, until
-
 from emulator.iothub.mqtt_packets import Disconnect, PubAck, Publish, Will
+from tests.emulator_iothub.iothub_harness import (
+    API,
+    PahoDevice,
+    RawClient,
+    Running,
+    running_hub,
+    until,
+)
 
 Make = Callable[..., PahoDevice]
 Raw = Callable[[], Awaitable[RawClient]]

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from iothub_harness import API, Running, running_hub
 
 from emulator.iothub.errors import HubError
 from emulator.iothub.query import compile_query
+from tests.emulator_iothub.iothub_harness import API, Running, running_hub
 
 QUERY = f"/devices/query{API}"
 

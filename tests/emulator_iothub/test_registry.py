@@ -3,7 +3,16 @@
 import base64
 
 import pytest
-from iothub_harness import API, DEVICE_KEY, HOST, HUB_KEY, Running, sas, service_sas
+
+from tests.emulator_iothub.iothub_harness import (
+    API,
+    DEVICE_KEY,
+    HOST,
+    HUB_KEY,
+    Running,
+    sas,
+    service_sas,
+)
 
 
 def authorization(token: str) -> dict[str, str]:

@@ -7,10 +7,16 @@ import signal
 import sys
 from pathlib import Path
 
-from iothub_harness import API, DEVICE_KEY, HOST, RawClient, running_hub, until
-
 from emulator.iothub.mqtt_packets import PubAck, Publish
 from emulator.store import Store
+from tests.emulator_iothub.iothub_harness import (
+    API,
+    DEVICE_KEY,
+    HOST,
+    RawClient,
+    running_hub,
+    until,
+)
 
 EVENTS = "devices/gateway/messages/events/"
 

@@ -23,7 +23,14 @@ from azure.iot.hub.models import (
     Twin,
     TwinProperties,
 )
-from iothub_harness import (
+from msrest.exceptions import HttpOperationError
+
+from emulator.amqp.server import AmqpServer
+from emulator.certificates import CA_FILE, server_context
+from emulator.eventhubs.service import EventHubs
+from emulator.iothub import IotHub, add_routes
+from emulator.store import Store
+from tests.emulator_iothub.iothub_harness import (
     DEVICE_KEY,
     HOST,
     HUB_KEY,
@@ -32,13 +39,6 @@ from iothub_harness import (
     service_sas,
     until,
 )
-from msrest.exceptions import HttpOperationError
-
-from emulator.amqp.server import AmqpServer
-from emulator.certificates import CA_FILE, server_context
-from emulator.eventhubs.service import EventHubs
-from emulator.iothub import IotHub, add_routes
-from emulator.store import Store
 
 STREAM = "stream"
 STREAM_KEY = b"stream key"

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from iothub_harness import API, PahoDevice, RawClient, Running, until
 
 from emulator.iothub import twin_document
 from emulator.iothub.mqtt_packets import PingReq, PingResp, Publish, Subscribe
+from tests.emulator_iothub.iothub_harness import API, PahoDevice, RawClient, Running, until
 
 Make = Callable[..., PahoDevice]
 Raw = Callable[[], Awaitable[RawClient]]
