@@ -17,6 +17,14 @@ from tests.api.customers import (
     settings_of,
     stores_of,
 )
+from tests.running_stack import running_stack
+
+
+@pytest.fixture(scope="session")
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalStack]:
+    """Without ingest, so that nobody else writes what a test has written."""
+    async with running_stack(tmp_path_factory.mktemp("stack"), "api") as stack:
+        yield stack
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ import pytest
 
 from stack.demo import Demo, load
 from stack.settings import StackSettings
-from tests.conftest import settings_on_free_ports
+from tests.running_stack import settings_on_free_ports
 
 ROOT = Path(__file__).parents[2]
 NODE = Path(sys.executable).with_name("node")

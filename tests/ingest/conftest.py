@@ -9,24 +9,17 @@ from services.api.resources import open_resources
 from services.ingest.factory import open_resources as open_ingest
 from services.ingest.pipeline import Pipeline
 from services.ingest.settings import IngestSettings
-from stack.demo import operator
-from stack.local import LocalStack
-from tests.conftest import settings_on_free_ports
 from tests.ingest.local_platform import Platform, api_settings
+from tests.running_stack import running_stack
 
 
 @pytest.fixture(scope="session")
 async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
-    stack = LocalStack.prepare(settings_on_free_ports(tmp_path_factory.mktemp("ingest")))
-    try:
-        await stack.start_azure()
-        await operator(stack.service_environment, "provision")
-        await stack.start_service("ingest")
-        await stack.wait_ready("ingest")
-        async with open_resources(api_settings(stack)) as resources:
-            yield Platform(stack, resources)
-    finally:
-        await stack.stop()
+    async with (
+        running_stack(tmp_path_factory.mktemp("ingest"), "ingest") as stack,
+        open_resources(api_settings(stack)) as resources,
+    ):
+        yield Platform(stack, resources)
 
 
 @pytest.fixture(scope="session")

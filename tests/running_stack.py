@@ -1,0 +1,33 @@
+"""A local stack for the tests of one folder, with the services that they need."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from stack.demo import operator
+from stack.local import LocalStack
+from stack.settings import StackSettings
+from tests.free_ports import free_ports
+
+
+def settings_on_free_ports(state_dir: Path) -> StackSettings:
+    """Settings of a stack that collides with no other."""
+    names = [name for name in StackSettings.model_fields if name.endswith("_port")]
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
+    return StackSettings.model_validate({"state_dir": state_dir, **ports})
+
+
+@asynccontextmanager
+async def running_stack(state_dir: Path, *services: str) -> AsyncIterator[LocalStack]:
+    """The local Azure and some services, without any account."""
+    stack = LocalStack.prepare(settings_on_free_ports(state_dir))
+    try:
+        await stack.start_azure()
+        await operator(stack.service_environment, "provision")
+        for name in services:
+            await stack.start_service(name)
+        for name in services:
+            await stack.wait_ready(name)
+        yield stack
+    finally:
+        await stack.stop()
