@@ -4,10 +4,14 @@ A value is either a connection string (one machine, or keys) or a bare host name
 service's managed identity opens it. Nothing else differs between one machine and the cloud.
 """
 
+import re
 from pathlib import Path
+from typing import TypeVar
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+S = TypeVar("S", bound=BaseSettings)
 
 
 class AzureSettings(BaseSettings):
@@ -44,3 +48,23 @@ class ServiceSettings(BaseSettings):
 
     bind: str = "127.0.0.1"
     log_level: str = "INFO"
+
+
+class Misconfigured(Exception):
+    """Settings are missing or wrong; the message names them, and no value."""
+
+
+def load_settings(kind: type[S]) -> S:
+    """The settings in the environment. Raises Misconfigured.
+
+    Its words are not pydantic's: those repeat the values, and some are secrets.
+    """
+    try:
+        return kind()
+    except ValidationError as error:
+        names = {str(problem["loc"][0]) for problem in error.errors()}
+    except SettingsError as error:  # a value that must be JSON and is not
+        names = set(re.findall(r'field "(\w+)"', str(error)))
+    prefix = kind.model_config["env_prefix"]
+    shown = ", ".join(sorted(f"{prefix}{name}".upper() for name in names))
+    raise Misconfigured(f"These settings are missing or wrong: {shown}.")

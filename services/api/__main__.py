@@ -5,8 +5,9 @@ import sys
 import uvicorn
 
 from services.api.factory import create_app
-from services.api.settings import Misconfigured, load_settings
+from services.api.settings import ApiSettings
 from shared.logs import configure_logging
+from shared.settings import Misconfigured, load_settings
 
 STOP_SECONDS = 8  # requests that run may end; then the process does
 
@@ -14,7 +15,7 @@ STOP_SECONDS = 8  # requests that run may end; then the process does
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     try:
-        settings = load_settings()
+        settings = load_settings(ApiSettings)
     except Misconfigured as error:
         sys.exit(str(error))
     configure_logging("api", settings.log_level)

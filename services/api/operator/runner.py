@@ -10,9 +10,10 @@ from azure.core.exceptions import AzureError
 
 from services.api.logic import pairing
 from services.api.resources import Resources, open_resources
-from services.api.settings import ApiSettings, Misconfigured, load_settings
+from services.api.settings import ApiSettings
 from shared.errors import MyMoteError
 from shared.logs import configure_logging
+from shared.settings import Misconfigured, load_settings
 
 T = TypeVar("T")
 
@@ -26,7 +27,7 @@ def run(work: Callable[[Resources], Awaitable[T]], *, as_json: bool) -> T:
     """What `work` returns. Ends the process with a sentence on stderr where it fails."""
     configure_logging("operator", "ERROR")
     try:
-        settings = load_settings()
+        settings = load_settings(ApiSettings)
     except Misconfigured as error:
         _fail(str(error), as_json, MISCONFIGURED)
     try:
