@@ -48,6 +48,9 @@ async def _passes(name: str, check: Check) -> bool:
         async with asyncio.timeout(CHECK_SECONDS):
             await check()
     except Exception as error:
-        log.warning("readiness check fails", extra={"check": name, "error": str(error)})
+        log.warning(
+            "readiness check fails",
+            extra={"check": name, "error": f"{type(error).__name__}: {error}"},
+        )
         return False
     return True

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
-from pydantic import ValidationError
 from starlette.applications import Starlette
 
-from services.ingest.factory import Resources, create_app, open_resources
+from services.ingest.factory import create_app
+from services.ingest.resources import Resources, open_resources
 from services.ingest.settings import IngestSettings
 from shared.logs import configure_logging
-from shared.settings import AzureSettings, ServiceSettings
+from shared.settings import AzureSettings, Misconfigured, ServiceSettings, load_settings
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +33,11 @@ class HealthServer(uvicorn.Server):
 def main() -> None:
     """Run until SIGTERM or SIGINT; a second one ends the process at once."""
     try:
-        azure, service, settings = AzureSettings(), ServiceSettings(), IngestSettings()
-    except ValidationError as error:
-        sys.exit(f"ingest cannot start, its settings are incomplete:\n{error}")
+        azure = load_settings(AzureSettings)
+        service = load_settings(ServiceSettings)
+        settings = load_settings(IngestSettings)
+    except Misconfigured as error:
+        sys.exit(str(error))
     configure_logging("ingest", service.log_level)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_run(azure, service, settings))

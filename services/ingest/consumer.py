@@ -10,12 +10,12 @@ from azure.eventhub.aio import EventHubConsumerClient, PartitionContext
 from azure.eventhub.amqp import AmqpAnnotatedMessage, AmqpMessageBodyType
 
 from services.ingest import metrics
-from services.ingest.batch import TooMuchGarbage
-from services.ingest.events import RawEvent
-from services.ingest.ledger_store import PartitionLost
-from services.ingest.pipeline import Partition, Pipeline
-from services.ingest.retry import brief
+from services.ingest.logic.batch import TooMuchGarbage
+from services.ingest.logic.events import RawEvent
+from services.ingest.logic.pipeline import Partition, Pipeline
 from services.ingest.settings import IngestSettings
+from services.ingest.store.ledgers import PartitionLost
+from services.ingest.store.retry import brief
 
 log = logging.getLogger(__name__)
 

@@ -161,18 +161,21 @@ async def test_more_calls_than_may_wait_are_refused(stack: LocalStack) -> None:
     assert sum(isinstance(one, NotFound) for one in outcomes) == MAX_PENDING
 
 
+@pytest.mark.parametrize("service", ["api", "ingest"])
+@pytest.mark.parametrize("namespaces", ["{}", '{"local": not-json}'])
 async def test_settings_that_are_wrong_are_named_and_not_shown(
-    stack: LocalStack, tmp_path: Path
+    stack: LocalStack, tmp_path: Path, service: str, namespaces: str
 ) -> None:
     secret = "a-secret-that-is-in-the-wrong-place"
     environment = stack.service_environment | {
-        "MYMOTE_SERVICEBUS_NAMESPACES": "{}",
-        "MYMOTE_API_PORT": secret,
+        "MYMOTE_SERVICEBUS_NAMESPACES": namespaces,
+        "MYMOTE_IOTHUB_AMQP_PORT": secret,
     }
-    process = Process("api", ("services.api",), environment, tmp_path / "api.log")
+    process = Process(service, (f"services.{service}",), environment, tmp_path / "service.log")
     await process.start()
     assert await process.exited() == 1
-    said = (tmp_path / "api.log").read_text()
-    assert "MYMOTE_API_PORT, MYMOTE_SERVICEBUS_NAMESPACES" in said
+    said = (tmp_path / "service.log").read_text()
+    assert "MYMOTE_SERVICEBUS_NAMESPACES" in said
     assert secret not in said
+    assert "not-json" not in said
     assert "Traceback" not in said

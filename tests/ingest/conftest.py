@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.api.resources import open_resources
-from services.ingest.factory import open_resources as open_ingest
-from services.ingest.pipeline import Pipeline
+from services.ingest.logic.pipeline import Pipeline
+from services.ingest.resources import open_resources as open_ingest
 from services.ingest.settings import IngestSettings
 from tests.ingest.local_platform import Platform, api_settings
 from tests.running_stack import running_stack

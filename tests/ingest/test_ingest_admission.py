@@ -8,10 +8,10 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.admission import Known, Limits, Outgoing, Plan, QueueAddress, decide
-from services.ingest.decode import decode
-from services.ingest.events import Event, RawEvent
-from services.ingest.state import StateChange, observe
+from services.ingest.logic.admission import Known, Limits, Outgoing, Plan, QueueAddress, decide
+from services.ingest.logic.decode import decode
+from services.ingest.logic.events import Event, RawEvent
+from services.ingest.logic.state import StateChange, observe
 from shared.schemas.contract import ConnectionState
 from shared.schemas.documents import Ledger
 from tests.ingest.made_events import (

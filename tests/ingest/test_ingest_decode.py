@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.decode import MAX_MID, decode
-from services.ingest.events import (
+from services.ingest.logic.decode import MAX_MID, decode
+from services.ingest.logic.events import (
     ConnectionChange,
     Data,
     Ignored,

@@ -15,10 +15,10 @@ import httpx
 import pytest
 from azure.servicebus.management import EntityStatus
 
-from services.ingest.admission import Outgoing, QueueAddress
-from services.ingest.events import RawEvent
-from services.ingest.ledger_store import PartitionLost
-from services.ingest.pipeline import Pipeline
+from services.ingest.logic.admission import Outgoing, QueueAddress
+from services.ingest.logic.events import RawEvent
+from services.ingest.logic.pipeline import Pipeline
+from services.ingest.store.ledgers import PartitionLost
 from shared.database import NOTIFICATIONS, STREAM
 from shared.schemas.documents import Ledger, Position
 from tests.ingest.local_platform import (
@@ -304,7 +304,7 @@ async def test_ready_and_measured(platform: Platform) -> None:
     async with httpx.AsyncClient(base_url=platform.stack.endpoints.ingest_url) as client:
         assert (await client.get("/healthz")).status_code == 200
         ready = await client.get("/readyz")
-        assert ready.json()["checks"] == {"cosmos": "ok", "consumer": "ok"}
+        assert ready.json()["checks"] == {"cosmos": "ok", "eventhub": "ok", "consumer": "ok"}
         metrics = (await client.get("/metrics")).text
     assert 'mymote_ingest_events_total{kind="data",outcome="accepted"}' in metrics
     assert 'mymote_ingest_lag_seconds{partition="mymote/' in metrics

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest import accounting
-from services.ingest.accounting import Charge
-from services.ingest.batch import MAX_LEDGERS, GarbageWatch, TooMuchGarbage, after, runs
-from services.ingest.decode import decode
-from services.ingest.events import Message
-from services.ingest.ownership import Nobody, owner, pairing_at
+from services.ingest.logic import accounting
+from services.ingest.logic.accounting import Charge
+from services.ingest.logic.batch import MAX_LEDGERS, GarbageWatch, TooMuchGarbage, after, runs
+from services.ingest.logic.decode import decode
+from services.ingest.logic.events import Message
+from services.ingest.logic.ownership import Nobody, owner, pairing_at
 from shared.schemas.documents import DayCount, Gateway, Ledger, Pairing, Quota
 from tests.ingest.made_events import (
     DEVICE,

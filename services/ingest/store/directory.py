@@ -13,13 +13,13 @@ from typing import Any
 from azure.cosmos.aio import ContainerProxy, DatabaseProxy
 
 from services.ingest import metrics
-from services.ingest.admission import Known, QueueAddress
-from services.ingest.cache import K, ReadThrough, V
-from services.ingest.change_feed import ChangeFeed
-from services.ingest.events import Event
-from services.ingest.ownership import pairing_at
-from services.ingest.retry import persistently
-from services.ingest.state import DeviceState
+from services.ingest.logic.admission import Known, QueueAddress
+from services.ingest.logic.events import Event
+from services.ingest.logic.ownership import pairing_at
+from services.ingest.logic.state import DeviceState
+from services.ingest.store.cache import K, ReadThrough, V
+from services.ingest.store.change_feed import ChangeFeed
+from services.ingest.store.retry import persistently
 from shared.database import ACCOUNTS, DEVICES, GATEWAYS
 from shared.schemas.documents import Account, DeviceDocument, Gateway
 

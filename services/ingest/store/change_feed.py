@@ -8,7 +8,7 @@ from typing import Any
 from azure.cosmos.aio import ContainerProxy
 from pydantic import ValidationError
 
-from services.ingest.retry import TRANSIENT, brief, delays
+from services.ingest.store.retry import TRANSIENT, brief, delays
 
 log = logging.getLogger(__name__)
 

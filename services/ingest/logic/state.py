@@ -1,13 +1,19 @@
 """What events say of a device's state, folded into one change for each device. Pure.
 
 A change carries the position of the last event in it, and is only applied to a document that
-an earlier event left (`services.ingest.device_state`), so a replay changes nothing.
+an earlier event left (`services.ingest.store.device_state`), so a replay changes nothing.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from services.ingest.events import ConnectionChange, Event, LifecycleChange, Message, TwinChange
+from services.ingest.logic.events import (
+    ConnectionChange,
+    Event,
+    LifecycleChange,
+    Message,
+    TwinChange,
+)
 from shared.schemas.contract import ConnectionState
 from shared.schemas.documents import DeviceDocument
 from shared.schemas.messages import ReportedProperties

@@ -18,8 +18,8 @@ from azure.servicebus.exceptions import (
 )
 
 from services.ingest import metrics
-from services.ingest.admission import Outgoing, QueueAddress
-from services.ingest.retry import TRANSIENT, brief, delays
+from services.ingest.logic.admission import Outgoing, QueueAddress
+from services.ingest.store.retry import TRANSIENT, brief, delays
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from services.ingest.events import Event, Malformed, Message, RawEvent
+from services.ingest.logic.events import Event, Malformed, Message, RawEvent
 
 # A transactional batch has at most 100 operations: the position and these. A ledger has at most
 # about 1 KB (its days are bounded), so the limit of 2 MB is never near.

@@ -9,7 +9,7 @@ from typing import Any
 from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosBatchOperationError, CosmosResourceNotFoundError
 
-from services.ingest.retry import persistently
+from services.ingest.store.retry import persistently
 from shared.schemas.documents import Ledger, Position
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from azure.cosmos.aio import ContainerProxy, DatabaseProxy
 from azure.cosmos.exceptions import CosmosResourceExistsError
 from pydantic import BaseModel
 
-from services.ingest.retry import persistently
+from services.ingest.store.retry import persistently
 from shared.database import NOTIFICATIONS, PARKED, TIMELINE
 from shared.schemas.documents import Notification, ParkedMessage, TimelineEntry
 

@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from services.ingest import metrics
-from services.ingest.admission import Limits, Plan, decide
-from services.ingest.batch import GarbageWatch, after, runs
-from services.ingest.cache import LeastRecentlyUsed
-from services.ingest.decode import decode
-from services.ingest.device_state import DeviceStateStore
-from services.ingest.directory import Directory
-from services.ingest.events import Event, Message, RawEvent
-from services.ingest.ledger_store import LedgerStore
-from services.ingest.queues import AccountQueues
-from services.ingest.records import RecordStore
+from services.ingest.logic.admission import Limits, Plan, decide
+from services.ingest.logic.batch import GarbageWatch, after, runs
+from services.ingest.logic.decode import decode
+from services.ingest.logic.events import Event, Message, RawEvent
 from services.ingest.settings import IngestSettings
+from services.ingest.store.cache import LeastRecentlyUsed
+from services.ingest.store.device_state import DeviceStateStore
+from services.ingest.store.directory import Directory
+from services.ingest.store.ledgers import LedgerStore
+from services.ingest.store.queues import AccountQueues
+from services.ingest.store.records import RecordStore
 from shared.logs import correlation_id
 from shared.schemas.documents import Ledger, ParkedMessage, Position
 

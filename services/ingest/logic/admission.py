@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
-from services.ingest import accounting
-from services.ingest.accounting import Charge
-from services.ingest.events import (
+from services.ingest.logic import accounting
+from services.ingest.logic.accounting import Charge
+from services.ingest.logic.events import (
     Data,
     Event,
     Ignored,
@@ -24,8 +24,8 @@ from services.ingest.events import (
     Notice,
     RawEvent,
 )
-from services.ingest.ownership import Nobody, owner, pairing_at
-from services.ingest.state import DeviceState, StateChange, observe
+from services.ingest.logic.ownership import Nobody, owner, pairing_at
+from services.ingest.logic.state import DeviceState, StateChange, observe
 from shared.schemas.documents import (
     Gateway,
     Ledger,

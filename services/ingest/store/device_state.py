@@ -9,9 +9,9 @@ from typing import Any
 from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosHttpResponseError
 
-from services.ingest.directory import Directory
-from services.ingest.retry import persistently
-from services.ingest.state import DeviceState, StateChange
+from services.ingest.logic.state import DeviceState, StateChange
+from services.ingest.store.directory import Directory
+from services.ingest.store.retry import persistently
 from shared.schemas.documents import DeviceDocument
 
 log = logging.getLogger(__name__)

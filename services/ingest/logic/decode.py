@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import ValidationError
 
-from services.ingest.events import (
+from services.ingest.logic.events import (
     ConnectionChange,
     Content,
     Data,

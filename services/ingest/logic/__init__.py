@@ -1,0 +1,1 @@
+"""What ingest decides, step by step. Knows no SDK."""
