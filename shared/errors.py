@@ -25,6 +25,12 @@ class NotFound(MyMoteError):
     status = 404
 
 
+class TooSlow(MyMoteError):
+    """A request whose body did not arrive in time: 408."""
+
+    status = 408
+
+
 class Conflict(MyMoteError):
     """It contradicts what is there already: 409."""
 

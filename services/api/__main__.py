@@ -5,6 +5,7 @@ import sys
 import uvicorn
 
 from services.api.factory import create_app
+from services.api.protocol import Protocol
 from services.api.settings import ApiSettings
 from shared.logs import configure_logging
 from shared.settings import Misconfigured, load_settings
@@ -24,7 +25,7 @@ def main() -> None:
         host=settings.bind,
         port=settings.api_port,
         loop="uvloop",
-        http="httptools",
+        http=Protocol,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -7,6 +7,7 @@ import uuid
 
 from prometheus_client import Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.api.routes.errors import error_response
@@ -26,6 +27,7 @@ CORRELATION_HEADER = "X-Correlation-Id"
 _CORRELATION_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 NO_ROUTE = "(no route)"
+CLIENT_GONE = 499  # in logs and metrics only: nobody is there to be answered
 PROBES = ("/healthz", "/readyz", "/metrics")
 # FastAPI names the matched route in the scope for its own routes only.
 FIXED_PATHS = (*PROBES, "/openapi.json")
@@ -66,6 +68,8 @@ class RequestRecorder:
 
         try:
             await self.app(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            status = CLIENT_GONE
         except Exception:
             log.exception("a request failed")
             if status:

@@ -29,6 +29,10 @@ _MEANING = {
         "It does not exist, or belongs to another account.",
         "This account has no device of this id; GET .../devices lists those it has.",
     ),
+    408: (
+        "The body did not arrive in time.",
+        "The body did not arrive in time; is its Content-Length right?",
+    ),
     409: (
         "It contradicts what is there already.",
         "IoT Hub no longer knows this gateway; ask the platform's operator to register it.",

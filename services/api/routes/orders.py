@@ -32,7 +32,7 @@ _ANY_JSON = {
     "/devices/{deviceid}/sendjson",
     operation_id="sendUserMessage",
     summary="Send a user message (cloud to device)",
-    responses=refusals(400, 401, 404, 409, 413, 415, 429, 503),
+    responses=refusals(400, 401, 404, 408, 409, 413, 415, 429, 503),
     openapi_extra=_ANY_JSON,
 )
 async def send_json(
