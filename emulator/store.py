@@ -10,10 +10,18 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 log = logging.getLogger(__name__)
 
 EXIT_STORE_FAILED = 70
+# What SQLite reports where the disk is at fault, not the statement.
+DISK_FAILURES = (
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_READONLY,
+)
 
 Value = str | int | float | bytes | None
 
@@ -45,14 +53,25 @@ class Store:
         return self._db.execute(sql, parameters)
 
     def write(self, sql: str, parameters: Sequence[Value] = ()) -> sqlite3.Cursor:
-        """Change rows; durable when `durable` returns or `when_durable` calls back."""
-        self._begin()
-        return self._db.execute(sql, parameters)
+        """Change rows; durable when `durable` returns or `when_durable` calls back.
+
+        Ends the process if the disk refuses.
+        """
+        try:
+            self._begin()
+            return self._db.execute(sql, parameters)
+        except sqlite3.Error as failure:
+            _die_if_disk_failed(failure)
+            raise
 
     def write_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> sqlite3.Cursor:
         """`write` for many rows of one statement."""
-        self._begin()
-        return self._db.executemany(sql, rows)
+        try:
+            self._begin()
+            return self._db.executemany(sql, rows)
+        except sqlite3.Error as failure:
+            _die_if_disk_failed(failure)
+            raise
 
     def when_durable(self, callback: Callable[[], None]) -> None:
         """Call back once everything written so far is committed, in the order of the calls."""
@@ -73,15 +92,15 @@ class Store:
         if self._open:
             try:
                 self._db.execute("COMMIT")
-            except sqlite3.Error:
-                # Memory is ahead of the disk and cannot be rolled back: die before anything
-                # is acknowledged, and start again from what the disk holds.
-                log.critical("cannot commit the store; stopping", exc_info=True)
-                os._exit(EXIT_STORE_FAILED)
+            except sqlite3.Error as failure:
+                _die(failure)
             self._open = False
         waiting, self._waiting = self._waiting, []
         for callback in waiting:
-            callback()
+            try:
+                callback()
+            except Exception:  # the others wait for the same commit
+                log.exception("what waited for a commit failed")
 
     def close(self) -> None:
         """Commit what is open and close the file."""
@@ -98,3 +117,18 @@ class Store:
         if not self._commit_scheduled:
             self._commit_scheduled = True
             asyncio.get_running_loop().call_soon(self.commit)
+
+
+def _die_if_disk_failed(failure: sqlite3.Error) -> None:
+    # Extended codes hold the primary one in their lowest byte.
+    if getattr(failure, "sqlite_errorcode", 0) & 0xFF in DISK_FAILURES:
+        _die(failure)
+
+
+def _die(failure: sqlite3.Error) -> NoReturn:
+    """Memory is ahead of the disk, and cannot be rolled back.
+
+    So end before anything is acknowledged, to start again from what the disk holds.
+    """
+    log.critical("cannot write the store; stopping", exc_info=failure)
+    os._exit(EXIT_STORE_FAILED)
