@@ -51,7 +51,7 @@ class Partition:
     """Numbers, keeps and hands out the events of one partition.
 
     Sequence numbers begin at 0 and have no gaps; offsets and times never go back. `last` is what
-    was written, `durable` what may be delivered.
+    was written, `durable` what may be delivered and told.
     """
 
     def __init__(self, store: Store, hub: str, name: str) -> None:
@@ -78,7 +78,7 @@ class Partition:
         ).fetchone()
         self.last = Mark(*newest[:3]) if newest else Mark(*purged)
         self.first_sequence = self._oldest()
-        self.durable = self.last.sequence
+        self.durable = self.last
         self._next_offset = self.last.offset + (newest[3] if newest else 1)
 
     @property
@@ -103,7 +103,7 @@ class Partition:
         )
         self.last = mark
         self._next_offset = mark.offset + len(message)
-        self._store.when_durable(partial(self._publish, mark.sequence))
+        self._store.when_durable(partial(self._publish, mark))
         return mark.sequence
 
     def read(self, after: int, limit: int) -> sqlite3.Cursor:
@@ -111,7 +111,7 @@ class Partition:
         return self._store.read(
             "SELECT sequence, message FROM eventhub_event "
             "WHERE partition = ? AND sequence > ? AND sequence <= ? ORDER BY sequence LIMIT ?",
-            (self._id, after, self.durable, limit),
+            (self._id, after, self.durable.sequence, limit),
         )
 
     def before(self, position: Position) -> int:
@@ -126,7 +126,7 @@ class Partition:
     def purge(self, older_than: int) -> bool:
         """Delete some events from before a time in ms; whether there may be more of them."""
         end = self._first_at(Field.ENQUEUED_TIME, older_than)
-        end = min(end, self.first_sequence + PURGE_STEP, self.durable + 1)
+        end = min(end, self.first_sequence + PURGE_STEP, self.durable.sequence + 1)
         if end <= self.first_sequence:
             return False
         last = self.last
@@ -161,8 +161,8 @@ class Partition:
         ).fetchone()[0]
         return self.last.sequence + 1 if found is None else int(found)
 
-    def _publish(self, sequence: int) -> None:
-        self.durable = sequence
+    def _publish(self, mark: Mark) -> None:
+        self.durable = mark
         if self.readers and not self._wake_scheduled:
             self._wake_scheduled = True
             asyncio.get_running_loop().call_soon(self._wake)

@@ -48,7 +48,7 @@ class Receiver:
     def pump(self) -> None:
         """Send what is durable. Deliveries are settled: a receiver keeps its own position."""
         limit = min(self.link.credit, READ_STEP)
-        if limit <= 0 or self._read >= self._partition.durable:
+        if limit <= 0 or self._read >= self._partition.durable.sequence:
             return
         prefix = self._last_enqueued() if self._metric else b""
         for sequence, message in self._partition.read(self._read, limit).fetchall():
@@ -72,7 +72,7 @@ class Receiver:
         self._group.receivers.discard(self)
 
     def _last_enqueued(self) -> bytes:
-        last = self._partition.last
+        last = self._partition.durable
         values = {
             "last_enqueued_sequence_number": last.sequence,
             "last_enqueued_offset": str(last.offset),
@@ -136,6 +136,8 @@ class Sender:
         events = [split(event) for event in unbatch(payload, message_format)]
         if not events:
             return
+        for event in events:  # all are readable, or none is kept
+            event.read_message_annotations()
         key = _partition_key(split(payload) if message_format else events[0])
         if key is None:
             key = _partition_key(events[0])

@@ -13,10 +13,12 @@ from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubConsumerClient, EventHubProducerClient, PartitionContext
 from azure.eventhub.exceptions import AuthenticationError
 
+from emulator.amqp.codec import DecodeError, decode
 from emulator.amqp.frames import Performative
-from emulator.amqp.message import split
+from emulator.amqp.message import BATCHED, MESSAGE_ANNOTATIONS, data_section, section, split
+from emulator.amqp.node import AmqpError, Attach
 from emulator.amqp.types import Symbol, UInt
-from emulator.eventhubs.nodes import partition_of
+from emulator.eventhubs.nodes import ReceiverGroup, SenderNode, partition_of
 from tests.emulator_amqp.amqp_client import RawClient, selector, sign
 from tests.emulator_amqp.amqp_namespace import (
     GROUP,
@@ -281,3 +283,49 @@ async def test_a_wrong_key_is_an_authentication_error(namespace: Namespace) -> N
     async with wrong:
         with pytest.raises(AuthenticationError):
             await wrong.get_eventhub_properties()
+
+
+async def test_of_a_batch_with_a_damaged_event_nothing_is_kept(namespace: Namespace) -> None:
+    attach = Attach(HUB, settled=False, selector=None, properties={})
+    node = namespace.hubs.node(HUB)
+    assert isinstance(node, SenderNode)
+    target = node.open_target(attach)
+    damaged = section(MESSAGE_ANNOTATIONS, ["no map"]) + data_section(b"damaged")
+    batch = data_section(data_section(b"sound")) + data_section(damaged)
+    with pytest.raises(DecodeError):
+        target.receive(batch, BATCHED)
+    assert namespace.store.read("SELECT COUNT(*) FROM eventhub_event").fetchone() == (0,)
+
+
+class Link:
+    """A client's end with credit for ten deliveries."""
+
+    credit = 10
+
+    def __init__(self) -> None:
+        self.deliveries: list[bytes] = []
+
+    def send(self, payload: bytes, tag: bytes, *, settled: bool, message_format: int = 0) -> int:
+        self.deliveries.append(payload)
+        return len(self.deliveries)
+
+    def detach(self, refusal: AmqpError) -> None:
+        raise refusal
+
+
+async def test_nothing_is_told_before_it_is_durable(namespace: Namespace) -> None:
+    """Neither events nor the number of the last one, which a kill would take back."""
+    append(namespace, "durable")
+    namespace.store.commit()
+    append(namespace, "not yet")
+    tracking = frozenset({"com.microsoft:enable-receiver-runtime-metric"})
+    link = Link()
+    attach = Attach(address(), settled=True, selector=None, properties={}, capabilities=tracking)
+    node = namespace.hubs.node(address())
+    assert isinstance(node, ReceiverGroup)
+    node.open_source(attach, link).pump()
+    (payload,) = link.deliveries
+    parts = split(payload)
+    assert parts.read_body() == b"durable"
+    told, _ = decode(parts.delivery_annotations, 3)  # behind the section's descriptor
+    assert told["last_enqueued_sequence_number"] == 0
