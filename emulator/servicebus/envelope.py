@@ -38,6 +38,7 @@ _BROKERS_OWN = frozenset(
 )
 _ANNOTATIONS_START = bytes((0x00, 0x53, MESSAGE_ANNOTATIONS))
 _MAX_UINT = 0xFFFFFFFF
+_MAX_TIME = 253_402_300_799_999  # the year 9999, where .NET's and Python's calendars end
 
 
 def _key(name: str) -> bytes:
@@ -78,6 +79,8 @@ def _parse_one(payload: bytes) -> NewMessage:
         sent = parts.read_message_annotations()
         at = sent.get(SCHEDULED_TIME)
         scheduled_at = int(at) if isinstance(at, int) else None
+        if scheduled_at is not None and scheduled_at > _MAX_TIME:
+            raise DecodeError(f"{SCHEDULED_TIME} is no time")
         kept = {key: value for key, value in sent.items() if key not in _BROKERS_OWN}
         annotations = annotations_section(MESSAGE_ANNOTATIONS, kept)
     parts.read_application_properties()  # checked now: dead-lettering adds to them

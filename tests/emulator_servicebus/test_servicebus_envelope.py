@@ -22,7 +22,7 @@ from emulator.amqp.message import (
     split,
 )
 from emulator.amqp.node import AmqpError
-from emulator.amqp.types import Timestamp
+from emulator.amqp.types import Symbol, Timestamp, ULong
 from emulator.servicebus.entity import Delivery
 from emulator.servicebus.envelope import amend, parse, render
 from emulator.servicebus.iso8601 import FOREVER, FOREVER_MS, format_duration, parse_duration
@@ -118,6 +118,7 @@ def test_a_batch_is_taken_apart() -> None:
         header_section(Header()),
         section(0x74, ["a list"]) + data_section(b"x"),
         section(0x72, {"ä": 1}) + data_section(b"x"),
+        section(0x72, {Symbol("x-opt-scheduled-enqueue-time"): ULong(2**63)}) + data_section(b"x"),
         properties_section(Properties(message_id="x" * 129)) + data_section(b"x"),
     ],
 )
