@@ -33,6 +33,7 @@ def add_routes(app: web.Application, service: ServiceBus) -> None:
     app.router.add_route("GET", "/{name:.+}", administration.handler(administration.get))
     app.router.add_route("PUT", "/{name:.+}", administration.handler(administration.put))
     app.router.add_route("DELETE", "/{name:.+}", administration.handler(administration.delete))
+    app.router.add_route("*", "/{name:.*}", administration.handler(administration.refuse))
 
 
 class Administration:
@@ -43,9 +44,17 @@ class Administration:
         self._broker = service.broker
 
     def handler(self, answer: Handler) -> Handler:
-        """`answer`, once the token is verified; a refusal becomes Azure's error document."""
+        """`answer`, once the token is verified; a refusal becomes Azure's error document.
+
+        What is told is durable, also where it only was read.
+        """
 
         async def handle(request: web.Request) -> web.Response:
+            response = await answer_or_refuse(request)
+            await self._service.store.durable()
+            return response
+
+        async def answer_or_refuse(request: web.Request) -> web.Response:
             name = _name(request)
             try:
                 self._authorize(request, "" if name.startswith("$") else name)
@@ -94,7 +103,6 @@ class Administration:
             settings = read_settings(description, queue.settings)
             self._broker.update(queue, settings, read_rules(description, queue.rules, now))
             status = 200
-        await self._service.store.durable()
         return _xml(self._entry(request, queue), status)
 
     async def delete(self, request: web.Request) -> web.Response:
@@ -103,8 +111,11 @@ class Administration:
         if queue is None:
             return _missing(name)
         self._broker.delete(queue)
-        await self._service.store.durable()
         return web.Response(status=200)
+
+    async def refuse(self, request: web.Request) -> web.Response:
+        """Messages over HTTPS, and whatever else is no administration of queues."""
+        raise NotEmulatedError(f"{request.method} {request.path[:260]}")
 
     def _list(self, request: web.Request) -> str:
         skip = _count(request, "$skip", 0)

@@ -22,6 +22,12 @@ BODY = b"\x00\x53\x75\xa0\x05hello"
 
 
 async def put(namespace: Namespace, body: str, *, authorized: bool = True) -> httpx.Response:
+    return await call(namespace, "PUT", "/q", body, authorized=authorized)
+
+
+async def call(
+    namespace: Namespace, method: str, path: str, body: str = "", *, authorized: bool = True
+) -> httpx.Response:
     headers = {}
     if authorized:
         credential = ServiceBusSharedKeyCredential("RootManageSharedAccessKey", ROOT_KEY)
@@ -29,8 +35,8 @@ async def put(namespace: Namespace, body: str, *, authorized: bool = True) -> ht
         headers["Authorization"] = str(token.token)
     context = ssl.create_default_context(cafile=str(namespace.ca_file))
     async with httpx.AsyncClient(verify=context) as client:
-        url = f"https://localhost:{namespace.https_port}/q?api-version=2021-05"
-        return await client.put(url, content=body.encode(), headers=headers)
+        url = f"https://localhost:{namespace.https_port}{path}?api-version=2021-05"
+        return await client.request(method, url, content=body.encode(), headers=headers)
 
 
 def listen_rule(name: str = "listen") -> AuthorizationRule:
@@ -264,3 +270,13 @@ async def test_no_token_is_unauthorized(namespace: Namespace) -> None:
     answer = await put(namespace, "<entry/>", authorized=False)
     assert answer.status_code == 401
     assert "SharedAccessSignature" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/q/messages"), ("PATCH", "/q"), ("GET", "/"), ("HEAD", "/q")]
+)
+async def test_what_is_no_administration_is_not_emulated(
+    namespace: Namespace, method: str, path: str
+) -> None:
+    assert (await call(namespace, method, path, authorized=False)).status_code == 401
+    assert (await call(namespace, method, path)).status_code == 501
