@@ -19,6 +19,8 @@ _CONDITIONS = {
     413: "amqp:link:message-size-exceeded",
 }
 
+_MAX_EXPIRY_MS = 253_402_300_799_999  # the end of the year 9999
+
 
 class DeviceboundNode:
     """`/messages/devicebound`: each message names its device in its `to` property."""
@@ -62,7 +64,6 @@ def read_message(payload: bytes) -> tuple[str, CloudMessage]:
         body = body.encode()
     if not isinstance(body, bytes):
         raise HubError(400, "ArgumentInvalid", "The body is a data section")
-    expiry = properties.absolute_expiry_time
     message = CloudMessage(
         body=body,
         message_id=_text(properties.message_id),
@@ -70,7 +71,7 @@ def read_message(payload: bytes) -> tuple[str, CloudMessage]:
         user_id=_text(properties.user_id),
         content_type=_text(properties.content_type),
         content_encoding=_text(properties.content_encoding),
-        expiry=None if expiry is None else expiry / 1000,
+        expiry=_expiry(properties.absolute_expiry_time),
         properties={
             str(_text(key)): _text(value)
             for key, value in parts.read_application_properties().items()
@@ -85,6 +86,15 @@ def _device_of(to: object) -> str:
     if len(steps) != 5 or steps[1] != "devices" or steps[3] != "messages" or not steps[2]:
         raise HubError(400, "ArgumentInvalid", "`to` is /devices/{id}/messages/devicebound")
     return steps[2]
+
+
+def _expiry(milliseconds: object) -> float | None:
+    """Unix seconds."""
+    if milliseconds is None:
+        return None
+    if not isinstance(milliseconds, int) or not 0 <= milliseconds <= _MAX_EXPIRY_MS:
+        raise HubError(400, "ArgumentInvalid", "absolute-expiry-time is a time from 1970 to 9999")
+    return milliseconds / 1000
 
 
 def _text(value: object) -> str | None:

@@ -10,13 +10,14 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from emulator.iothub import clock
+from emulator.iothub import clock, topics
 from emulator.iothub.errors import HubError
 from emulator.iothub.feedback import Feedback, Outcome
 from emulator.store import Store
 
 MAX_WAITING = 50
 MAX_MESSAGE_BYTES = 64 * 1024
+MAX_TOPIC_BYTES = 0xFFFF  # MQTT 3.1.1 §1.5.3
 DEFAULT_TIME_TO_LIVE = 3600.0  # seconds
 MAX_TIME_TO_LIVE = 2 * 86400.0
 
@@ -77,11 +78,13 @@ class CloudToDevice:
     def send(self, device_id: str, message: CloudMessage) -> None:
         """Queue a message for a device that exists.
 
-        Raises HubError 413 above 64 KB, 403 with 50 waiting, 400 for an unknown iothub-ack.
+        Raises HubError 413 above 64 KB (of the properties alone as a topic carries them, too), 403
+        with 50 waiting, 400 for an unknown iothub-ack.
         """
         properties = _topic_properties(device_id, message)
         size = len(message.body) + sum(len(k) + len(v or "") for k, v in properties.items())
-        if size > MAX_MESSAGE_BYTES:
+        topic = topics.devicebound(device_id, properties)
+        if size > MAX_MESSAGE_BYTES or len(topic) > MAX_TOPIC_BYTES:
             raise HubError(413, "MessageTooLarge", "A cloud-to-device message has at most 64 KB")
         if message.ack not in ("none", "positive", "negative", "full"):
             raise HubError(400, "ArgumentInvalid", "iothub-ack is none, positive, negative or full")

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 
 from emulator.iothub import clock
 from emulator.store import Store
@@ -59,6 +60,10 @@ class Feedback:
             "CREATE INDEX IF NOT EXISTS iothub_feedback_device ON iothub_feedback (device_id)",
             "CREATE INDEX IF NOT EXISTS iothub_feedback_age ON iothub_feedback (enqueued)",
         )
+        # The newest record that may be told: a process that is killed loses none of them.
+        self._durable: int = store.read(
+            "SELECT COALESCE(MAX(row), 0) FROM iothub_feedback"
+        ).fetchone()[0]
 
     def add(
         self, message_id: str | None, outcome: Outcome, device_id: str, generation_id: str
@@ -73,11 +78,11 @@ class Feedback:
             "deviceId": device_id,
             "deviceGenerationId": generation_id,
         }
-        self._store.write(
+        row = self._store.write(
             "INSERT INTO iothub_feedback (device_id, record, enqueued) VALUES (?, ?, ?)",
             (device_id, json.dumps(record), now),
-        )
-        self._store.when_durable(self._announce)
+        ).lastrowid
+        self._store.when_durable(partial(self._publish, row or 0))
 
     def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener` whenever there may be something to receive; returns how to stop."""
@@ -85,13 +90,14 @@ class Feedback:
         return lambda: self._listeners.discard(listener)
 
     def receive(self) -> Batch | None:
-        """Lock the oldest records as one batch; None where nothing waits."""
+        """Lock the oldest durable records as one batch; None where nothing waits."""
         held = {row for batch in self._locked.values() for row in batch.rows}
         rows = [
             row
             for row in self._store.read(
-                "SELECT row, record, enqueued FROM iothub_feedback ORDER BY row LIMIT ?",
-                (len(held) + BATCH_RECORDS,),
+                "SELECT row, record, enqueued FROM iothub_feedback "
+                "WHERE row <= ? ORDER BY row LIMIT ?",
+                (self._durable, len(held) + BATCH_RECORDS),
             )
             if row[0] not in held
         ][:BATCH_RECORDS]
@@ -148,6 +154,10 @@ class Feedback:
     def _oldest(self) -> float:
         oldest = self._store.read("SELECT MIN(enqueued) FROM iothub_feedback").fetchone()[0]
         return float("inf") if oldest is None else oldest
+
+    def _publish(self, row: int) -> None:
+        self._durable = row
+        self._announce()
 
     def _announce(self) -> None:
         for listener in list(self._listeners):

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from emulator.amqp.message import PROPERTIES, data_section, section
+from emulator.amqp.types import Timestamp
+from emulator.iothub.amqp_nodes import read_message
 from emulator.iothub.c2d import CloudMessage
 from emulator.iothub.errors import HubError
 from emulator.iothub.mqtt_packets import PingReq, PingResp, PubAck, Publish, SubAck, Subscribe
@@ -148,6 +151,9 @@ async def test_limits(running: Running) -> None:
     with pytest.raises(HubError) as ack:
         running.hub.send("gateway", CloudMessage(b"", properties={"iothub-ack": "maybe"}))
     assert ack.value.status == 400
+    with pytest.raises(HubError) as wide:  # as a topic carries it: %20 for each space
+        running.hub.send("gateway", CloudMessage(b"", properties={"k": " " * 22_000}))
+    assert (wide.value.status, waiting(running)) == (413, 0)
     for _ in range(50):
         await send(running, b"")
     with pytest.raises(HubError) as full:
@@ -251,6 +257,7 @@ async def purged(running: Running) -> None:
     await running.create("gateway")
     await send(running, b"", message_id="m", ack="full")
     running.hub.c2d.purge("gateway")
+    await running.store.durable()
 
 
 async def test_feedback_abandoned_ten_times_is_dropped(running: Running) -> None:
@@ -280,3 +287,20 @@ async def test_feedback_is_kept_for_an_hour(running: Running) -> None:
     assert running.store.read("SELECT COUNT(*) FROM iothub_feedback").fetchone() == (1,)
     running.hub.feedback.sweep()
     assert running.store.read("SELECT COUNT(*) FROM iothub_feedback").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("time", [Timestamp(2**62), Timestamp(-1), "tomorrow"])
+def test_an_expiry_that_is_no_time_is_refused(time: object) -> None:
+    properties = [None, None, "/devices/gateway/messages/devicebound", *[None] * 5]
+    encoded = section(PROPERTIES, [*properties, time]) + data_section(b"x")
+    with pytest.raises(HubError, match="absolute-expiry-time"):
+        read_message(encoded)
+
+
+async def test_feedback_is_told_once_it_is_durable(running: Running) -> None:
+    await running.create("gateway")
+    running.hub.send("gateway", CloudMessage(b"", properties={"iothub-ack": "full"}))
+    running.hub.c2d.purge("gateway")
+    assert running.hub.feedback.receive() is None
+    running.store.commit()
+    assert running.hub.feedback.receive() is not None
