@@ -269,6 +269,8 @@ def _uuid(raw: bytes) -> UUID:
 
 
 def _char(raw: int) -> Char:
+    if 0xD800 <= raw < 0xE000:
+        raise DecodeError("a surrogate is no character")
     return Char(chr(raw))
 
 
