@@ -1,20 +1,17 @@
 """A gateway as the hub sees one: a paho MQTT client that keeps what it is sent."""
 
 import asyncio
-import base64
-import hashlib
-import hmac
 import json
 import threading
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote_plus, unquote
+from urllib.parse import unquote
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
+
+from tests.device_client import device_client
 
 SECONDS = 10
 
@@ -42,14 +39,8 @@ class Gateway:
 
 @asynccontextmanager
 async def connected(connection_string: str, host: str, port: int) -> AsyncIterator[Gateway]:
-    """A connected and subscribed gateway (azure-wire-facts.md, "IoT Hub, device side")."""
-    parts = dict(part.partition("=")[::2] for part in connection_string.split(";"))
-    hub, device_id = parts["HostName"], parts["DeviceId"]
-    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=device_id)
-    client.username_pw_set(
-        f"{hub}/{device_id}/?api-version=2021-04-12",
-        _token(f"{hub}/devices/{device_id}", parts["SharedAccessKey"]),
-    )
+    """A connected and subscribed gateway."""
+    device_id, client = device_client(connection_string)
     gateway = Gateway(client)
     loop = asyncio.get_running_loop()
     subscribed = threading.Event()
@@ -85,10 +76,3 @@ async def connected(connection_string: str, host: str, port: int) -> AsyncIterat
     finally:
         client.disconnect()
         await asyncio.to_thread(client.loop_stop)
-
-
-def _token(resource: str, key: str) -> str:
-    uri, expiry = quote_plus(resource), int(time.time()) + 3600
-    signed = hmac.new(base64.b64decode(key), f"{uri}\n{expiry}".encode(), hashlib.sha256)
-    signature = quote_plus(base64.b64encode(signed.digest()))
-    return f"SharedAccessSignature sr={uri}&sig={signature}&se={expiry}"

@@ -1,12 +1,7 @@
 """A client that speaks AMQP frame by frame, to say what no SDK would."""
 
 import asyncio
-import base64
-import hashlib
-import hmac
-import time
 from typing import Any
-from urllib.parse import quote
 
 from emulator.amqp.codec import decode
 from emulator.amqp.frames import AMQP_HEADER, SASL_HEADER, Performative, frame
@@ -18,16 +13,14 @@ from emulator.amqp.message import (
     value_section,
 )
 from emulator.amqp.types import Described, Symbol, UByte, UInt, ULong, UShort
+from tests import sas
 
 Received = tuple[int, int, list[Any], bytes]  # channel, performative, fields, payload
 
 
 def sign(resource: str, key: str, rule: str = "RootManageSharedAccessKey", ttl: int = 600) -> str:
-    """A shared access signature."""
-    encoded, expiry = quote(resource, safe=""), int(time.time()) + ttl
-    digest = hmac.new(key.encode(), f"{encoded}\n{expiry}".encode(), hashlib.sha256).digest()
-    signature = quote(base64.b64encode(digest), safe="")
-    return f"SharedAccessSignature sr={encoded}&sig={signature}&se={expiry}&skn={rule}"
+    """A shared access signature of the namespace."""
+    return sas.sign(resource, key.encode(), rule=rule, ttl=ttl)
 
 
 class RawClient:

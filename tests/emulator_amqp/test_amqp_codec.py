@@ -149,6 +149,7 @@ def test_a_changed_byte_raises_nothing_else(value: Any, data: st.DataObject) -> 
         b"\xc0\xff\x01" * 200,
         b"\x00" * 5000,
         b"\xc1\x04\x02\x45\x40\x40",  # a list as a map's key
+        b"\x73\x00\x00\xd8\x00",  # a surrogate as a character
     ],
 )
 def test_lengths_that_lie_are_refused(bomb: bytes) -> None:

@@ -2,8 +2,6 @@
 
 import asyncio
 import base64
-import hashlib
-import hmac
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -11,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 import paho.mqtt.client as paho
@@ -23,6 +20,7 @@ from emulator.iothub import IotHub, add_routes
 from emulator.iothub.mqtt_codec import PacketReader, encode
 from emulator.iothub.mqtt_packets import ConnAck, Connect, Packet
 from emulator.store import Store
+from tests.sas import sign
 
 HOST = "localhost"
 HUB_KEY = b"hub key " * 4
@@ -31,21 +29,12 @@ SECOND_KEY = base64.b64encode(b"second  " * 4).decode()
 API = "?api-version=2021-04-12"
 
 
-def sas(resource: str, key: bytes, *, policy: str = "", ttl: float = 3600) -> str:
-    """A shared access signature; a negative `ttl` makes one that has expired."""
-    quoted, expiry = quote(resource, safe=""), int(time.time() + ttl)
-    digest = hmac.new(key, f"{quoted}\n{expiry}".encode(), hashlib.sha256).digest()
-    signature = quote(base64.b64encode(digest), safe="")
-    token = f"SharedAccessSignature sr={quoted}&sig={signature}&se={expiry}"
-    return f"{token}&skn={policy}" if policy else token
-
-
 def device_sas(device_id: str, *, key: str = DEVICE_KEY, ttl: float = 3600) -> str:
-    return sas(f"{HOST}/devices/{device_id}", base64.b64decode(key), ttl=ttl)
+    return sign(f"{HOST}/devices/{device_id}", base64.b64decode(key), ttl=ttl)
 
 
 def service_sas() -> str:
-    return sas(HOST, HUB_KEY, policy="iothubowner")
+    return sign(HOST, HUB_KEY, rule="iothubowner")
 
 
 @dataclass

@@ -30,10 +30,10 @@ from tests.emulator_iothub.iothub_harness import (
     RawClient,
     Running,
     device_sas,
-    sas,
     service_sas,
     until,
 )
+from tests.sas import sign
 
 Raw = Callable[[], Awaitable[RawClient]]
 EVENTS = "devices/gateway/messages/events/"
@@ -43,8 +43,8 @@ EVENTS = "devices/gateway/messages/events/"
     "token",
     [
         device_sas("gateway", key=SECOND_KEY),
-        sas(HOST, HUB_KEY, policy="iothubowner"),
-        sas(f"{HOST}/devices/gateway/api-version=2016-11-14", b"primary " * 4),
+        sign(HOST, HUB_KEY, rule="iothubowner"),
+        sign(f"{HOST}/devices/gateway/api-version=2016-11-14", b"primary " * 4),
     ],
     ids=["secondary key", "the hub's policy", "a part of the device"],
 )
@@ -60,9 +60,9 @@ async def test_tokens_that_connect(running: Running, raw: Raw, token: str) -> No
         device_sas("gateway", ttl=-1),
         device_sas("other"),
         device_sas("gateway", key=DEVICE_KEY[:-4] + "AAA="),
-        sas(HOST, b"primary " * 4),
-        sas(HOST, HUB_KEY, policy="service"),
-        sas(HOST, b"wrong", policy="iothubowner"),
+        sign(HOST, b"primary " * 4),
+        sign(HOST, HUB_KEY, rule="service"),
+        sign(HOST, b"wrong", rule="iothubowner"),
         "SharedAccessSignature sr=a&sig=%%%&se=x",
         "nonsense",
         "",

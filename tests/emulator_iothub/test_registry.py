@@ -10,9 +10,9 @@ from tests.emulator_iothub.iothub_harness import (
     HOST,
     HUB_KEY,
     Running,
-    sas,
     service_sas,
 )
+from tests.sas import sign
 
 
 def authorization(token: str) -> dict[str, str]:
@@ -149,12 +149,12 @@ async def test_bulk(running: Running) -> None:
     "token",
     [
         "",
-        sas(HOST, HUB_KEY, policy="iothubowner", ttl=-1),
-        sas(HOST, b"wrong", policy="iothubowner"),
-        sas(HOST, HUB_KEY, policy="other"),
-        sas(HOST, HUB_KEY),
-        sas("elsewhere", HUB_KEY, policy="iothubowner"),
-        sas(f"{HOST}/twins", HUB_KEY, policy="iothubowner"),
+        sign(HOST, HUB_KEY, rule="iothubowner", ttl=-1),
+        sign(HOST, b"wrong", rule="iothubowner"),
+        sign(HOST, HUB_KEY, rule="other"),
+        sign(HOST, HUB_KEY),
+        sign("elsewhere", HUB_KEY, rule="iothubowner"),
+        sign(f"{HOST}/twins", HUB_KEY, rule="iothubowner"),
     ],
 )
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ async def test_unauthorized(running: Running, method: str, path: str, token: str
 
 
 async def test_a_token_for_the_port_opens_the_host(running: Running) -> None:
-    token = sas(f"{HOST}:8443", HUB_KEY, policy="iothubowner")
+    token = sign(f"{HOST}:8443", HUB_KEY, rule="iothubowner")
     response = await running.http.get(f"/devices{API}", headers=authorization(token))
     assert response.status_code == 200
 

@@ -1,18 +1,15 @@
 """An MQTT client that speaks as a gateway does: IoT Hub's topics, QoS 1, SAS."""
 
 import asyncio
-import base64
-import hashlib
-import hmac
 import json
 import time
 from collections.abc import Mapping
 from urllib.parse import quote
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
 
-API_VERSION = "2021-04-12"
+from tests.device_client import device_client
+
 SECONDS = 20.0
 
 
@@ -21,19 +18,10 @@ class Gateway:
 
     def __init__(self, connection_string: str, port: int) -> None:
         self.connection_string = connection_string
-        parts = dict(part.partition("=")[::2] for part in connection_string.split(";"))
-        self.device_id = parts["DeviceId"]
-        self._host = parts["HostName"]
+        self.device_id, self._client = device_client(connection_string)
         self._port = port
         self._mid = 0
         self._pending: list[mqtt.MQTTMessageInfo] = []
-        self._client = mqtt.Client(
-            CallbackAPIVersion.VERSION2, client_id=self.device_id, protocol=mqtt.MQTTv311
-        )
-        self._client.username_pw_set(
-            f"{self._host}/{self.device_id}/?api-version={API_VERSION}",
-            _token(f"{self._host}/devices/{self.device_id}", parts["SharedAccessKey"]),
-        )
         self._client.max_inflight_messages_set(200)
 
     async def __aenter__(self) -> "Gateway":
@@ -74,11 +62,3 @@ class Gateway:
         for info in pending:
             await asyncio.to_thread(info.wait_for_publish, SECONDS)
             assert info.is_published(), "the hub did not acknowledge a message"
-
-
-def _token(resource: str, key: str) -> str:
-    quoted, expiry = quote(resource, safe=""), int(time.time()) + 3600
-    signed = f"{quoted}\n{expiry}".encode()
-    digest = hmac.new(base64.b64decode(key), signed, hashlib.sha256).digest()
-    signature = quote(base64.b64encode(digest), safe="")
-    return f"SharedAccessSignature sr={quoted}&sig={signature}&se={expiry}"
