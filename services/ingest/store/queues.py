@@ -82,9 +82,14 @@ class AccountQueues:
     async def _send_some(self, address: QueueAddress, messages: Sequence[Outgoing]) -> int:
         """Send one batch: as many messages from the first one on as fit. Returns how many."""
         async with self._sender(address) as sender:
-            batch = await sender.create_message_batch()
-            count = _fill(batch, messages)
-            await sender.send_messages(batch, timeout=SEND_SECONDS)
+            if len(messages) == 1:
+                # Without a batch around it a message costs the SDK a third less.
+                await sender.send_messages(_encode(messages[0]), timeout=SEND_SECONDS)
+                count = 1
+            else:
+                batch = await sender.create_message_batch()
+                count = _fill(batch, messages)
+                await sender.send_messages(batch, timeout=SEND_SECONDS)
         metrics.SENT.inc(count)
         return count
 
