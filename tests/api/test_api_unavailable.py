@@ -161,8 +161,9 @@ async def test_more_calls_than_may_wait_are_refused(stack: LocalStack) -> None:
     assert sum(isinstance(one, NotFound) for one in outcomes) == MAX_PENDING
 
 
-@pytest.mark.parametrize("service", ["api", "ingest"])
-@pytest.mark.parametrize("namespaces", ["{}", '{"local": not-json}'])
+@pytest.mark.parametrize(
+    ("service", "namespaces"), [("api", "{}"), ("ingest", '{"local": not-json}')]
+)
 async def test_settings_that_are_wrong_are_named_and_not_shown(
     stack: LocalStack, tmp_path: Path, service: str, namespaces: str
 ) -> None:

@@ -6,7 +6,7 @@ from fastapi import Request
 
 from shared.errors import InvalidRequest, TooLarge, TooSlow, UnsupportedMedia
 
-BODY_SECONDS = 10.0
+BODY_SECONDS = 5.0
 
 
 async def read_json_bytes(request: Request, limit: int) -> bytes:
