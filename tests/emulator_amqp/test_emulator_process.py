@@ -20,6 +20,7 @@ from azure.eventhub.extensions.checkpointstoreblobaio import BlobCheckpointStore
 from azure.storage.blob.aio import ContainerClient
 
 from emulator import state_lock
+from tests.free_ports import free_ports
 
 KEY = base64.b64encode(b"k" * 32).decode()
 PORTS = ("mqtt", "mqtts", "amqp", "amqps", "https", "cosmos", "blob")
@@ -29,14 +30,7 @@ class Emulator:
     """Settings and state that outlive the process."""
 
     def __init__(self, state_dir: Path) -> None:
-        sockets = [socket.socket() for _ in PORTS]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        self.ports = {
-            name: each.getsockname()[1] for name, each in zip(PORTS, sockets, strict=True)
-        }
-        for each in sockets:
-            each.close()
+        self.ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
         self.state_dir = state_dir
         settings = {f"{name}_port": str(port) for name, port in self.ports.items()}
         settings |= {f"{name}_key": KEY for name in ("servicebus", "iothub", "cosmos", "blob")}
