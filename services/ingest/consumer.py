@@ -10,7 +10,6 @@ from azure.eventhub.aio import EventHubConsumerClient, PartitionContext
 from azure.eventhub.amqp import AmqpAnnotatedMessage, AmqpMessageBodyType
 
 from services.ingest import metrics
-from services.ingest.logic.batch import TooMuchGarbage
 from services.ingest.logic.events import RawEvent
 from services.ingest.logic.pipeline import Partition, Pipeline
 from services.ingest.settings import IngestSettings
@@ -51,7 +50,7 @@ class Consumer:
         self._stopped: str | None = "it has not started yet"
 
     async def run(self) -> None:
-        """Take events until `drain` or until the stream turns out to be garbage."""
+        """Take events until `drain`."""
         self._stopped = None
         await self._client.receive_batch(
             on_event_batch=self._on_batch,
@@ -107,15 +106,6 @@ class Consumer:
                 claim.opened = None
                 metrics.LOST.inc()
                 raise
-            except TooMuchGarbage as garbage:
-                claim.opened = None
-                self._stopped = str(garbage)
-                log.critical(
-                    "ingest takes no more events: malformed messages of many gateways are most "
-                    "likely our own fault. Correct it, then start ingest again.",
-                    extra={"partition": context.partition_id, "why": str(garbage)},
-                )
-                raise
             except BaseException:
                 claim.opened = None
                 raise
@@ -147,8 +137,6 @@ class Consumer:
         )
 
     async def _on_error(self, context: PartitionContext | None, error: Exception) -> None:
-        if isinstance(error, TooMuchGarbage):
-            return
         partition = context.partition_id if context else ""
         if isinstance(error, PartitionLost):
             log.info("another process has the partition", extra={"partition": partition})

@@ -31,8 +31,4 @@ class IngestSettings(BaseSettings):
     quota_data: int = Field(100, ge=0)  # messages for each gateway and UTC day of creation
     quota_notifications: int = Field(100, ge=0)
 
-    # So many malformed messages in a row, from so many gateways, are our own fault.
-    garbage_messages: int = Field(200, ge=1)
-    garbage_devices: int = Field(5, ge=1)
-
     drain_seconds: float = Field(5.0, gt=0)  # for the batches in hand when told to stop

@@ -3,13 +3,12 @@
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingest.logic import accounting
 from services.ingest.logic.accounting import Charge
-from services.ingest.logic.batch import MAX_LEDGERS, GarbageWatch, TooMuchGarbage, after, runs
+from services.ingest.logic.batch import MAX_LEDGERS, after, runs
 from services.ingest.logic.decode import decode
 from services.ingest.logic.events import Message
 from services.ingest.logic.ownership import Nobody, owner, pairing_at
@@ -171,16 +170,6 @@ def test_a_transaction_of_the_largest_ledgers_stays_far_below_two_megabytes() ->
         days={NOON.date() - timedelta(days=n): count for n in range(8)},
     )
     assert len(largest.model_dump_json()) * MAX_LEDGERS < 2_000_000 / 10
-
-
-def test_garbage_of_one_gateway_stops_nobody_and_of_many_stops_ingest() -> None:
-    garbage = [decode(raw_event(n, b"")) for n in range(1000)]
-    GarbageWatch(messages=20, devices=5).check(garbage)
-    watch = GarbageWatch(messages=20, devices=5)
-    many = [decode(raw_event(n, b"", device_id=f"X400_{n % 7}")) for n in range(40)]
-    watch.check([*many[:19], data(0, 1), *many[:19]])
-    with pytest.raises(TooMuchGarbage, match="20 malformed messages in a row"):
-        watch.check(many[19:20])
 
 
 def test_a_mid_not_above_the_highest_is_a_repetition() -> None:

@@ -35,6 +35,8 @@ from shared.schemas.documents import (
     TimelineEntry,
 )
 
+DEVICE_ID = "iothub-connection-device-id"  # the application property (rest-contract.md)
+
 Reason = Literal["malformed", "over_quota", "no_owner"]
 
 
@@ -172,7 +174,7 @@ class _Admission:
 
     def _forward(self, event: Event, message: Message, data: Data, pairing: Pairing) -> None:
         properties = {
-            "iothub-connection-device-id": event.device_id,
+            DEVICE_ID: event.device_id,
             "device_name": self._device_name(event.device_id, pairing),
             "iothub-creation-time-utc": _iso(message.created_at),
         }

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from services.ingest import metrics
-from services.ingest.logic.admission import Limits, Plan, decide
-from services.ingest.logic.batch import GarbageWatch, after, runs
+from services.ingest.logic.admission import DEVICE_ID, Limits, Outgoing, Plan, QueueAddress, decide
+from services.ingest.logic.batch import after, runs
 from services.ingest.logic.decode import decode
 from services.ingest.logic.events import Event, Message, RawEvent
 from services.ingest.settings import IngestSettings
@@ -38,7 +38,6 @@ class Partition:
     position: int
     etag: str
     ledgers: LeastRecentlyUsed[str, Ledger]
-    watch: GarbageWatch
 
 
 @dataclass(frozen=True)
@@ -60,14 +59,13 @@ class Pipeline:
             position=committed.sequence_number,
             etag=committed.etag,
             ledgers=LeastRecentlyUsed(self.settings.cache_size),
-            watch=GarbageWatch(self.settings.garbage_messages, self.settings.garbage_devices),
         )
 
     async def process(self, partition: Partition, raw: Sequence[RawEvent]) -> None:
         """Do and commit everything that a batch of events asks for.
 
-        Raises PartitionLost where another process committed meanwhile, and TooMuchGarbage;
-        the partition must be opened again after either.
+        Raises PartitionLost where another process committed meanwhile; the partition must be
+        opened again then.
         """
         correlation_id.set(partition.stream)
         metrics.BATCH_SIZE.observe(len(raw))
@@ -75,7 +73,6 @@ class Pipeline:
         if not events:
             return
         _warn_of_a_gap(partition, events[0])
-        partition.watch.check(events)
         ledgers = await self._ledgers(partition, events)
         for run in runs(events):
             await self._run(partition, run, ledgers)
@@ -138,6 +135,21 @@ def _log_parked(message: ParkedMessage) -> None:
     correlation_id.reset(token)
 
 
+def _log_forwarded(sends: Mapping[QueueAddress, Sequence[Outgoing]]) -> None:
+    for address, messages in sends.items():
+        for message in messages:
+            token = correlation_id.set(message.message_id)
+            log.debug(
+                "message forwarded",
+                extra={
+                    "device_id": message.properties[DEVICE_ID],
+                    "mid": message.properties.get("mid", ""),
+                    "queue": address.queue,
+                },
+            )
+            correlation_id.reset(token)
+
+
 def _warn_of_a_gap(partition: Partition, first: Event) -> None:
     if 0 <= partition.position < first.sequence_number - 1:
         log.error(
@@ -157,6 +169,7 @@ def _report(partition: Partition, run: Sequence[Event], plan: Plan, seconds: flo
         metrics.PARKED.labels(message.reason).inc()
         _log_parked(message)
     if log.isEnabledFor(logging.DEBUG):
+        _log_forwarded(plan.sends)
         outcomes = {" ".join(key): count for key, count in plan.outcomes.items()}
         log.debug(
             "run committed",
