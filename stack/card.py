@@ -14,7 +14,6 @@ def show(console: Console, demo: Demo, settings: StackSettings, seconds: float) 
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column(overflow="fold")
-    devices = demo.devices_url
     for name, value in (
         ("REST API", f"{demo.api_url}/docs"),
         ("account", f"{demo.username}   user id {demo.user_id}"),
@@ -39,10 +38,14 @@ def show(console: Console, demo: Demo, settings: StackSettings, seconds: float) 
         state = settings.state_dir
         console.print("  [dim]# this stack's state is not in its usual place[/]")
         console.out(f"  export MYMOTE_STACK_STATE_DIR={state} MYMOTE_X400_STATE={state}/x400")
-    queue = '"$(.venv/bin/python -m stack show queue_connection_string)"'
+    entry = ".venv/bin/python -m stack show"
     for command, meaning in (
-        (f"curl {devices}", "the gateway, and that it is Connected"),
-        (f".venv/bin/python examples/python/read_queue.py {queue}", "its readings as they arrive"),
+        (f'curl "$({entry} devices_url)"', "the gateway, and that it is Connected"),
+        (
+            ".venv/bin/python examples/python/read_queue.py \\\n"
+            f'    "$({entry} queue_connection_string)"',
+            "its readings as they arrive; Ctrl-C ends",
+        ),
         (".venv/bin/python -m x400 press", "press its button: one more reading"),
         (".venv/bin/python -m x400 notify --level alarm Flood", "raise an alarm"),
     ):

@@ -43,13 +43,27 @@ class Demo:
 
 
 def load(path: Path) -> Demo | None:
-    """The demo of an earlier start, if there is one."""
-    return Demo(**json.loads(path.read_text())) if path.exists() else None
+    """The demo of an earlier start, if there is one. Raises StackError."""
+    if not path.exists():
+        return None
+    try:
+        return Demo(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        raise StackError(
+            f"{path} cannot be read. Delete it, and the next start makes a new account and gateway."
+        ) from None
 
 
-async def make(path: Path, endpoints: Endpoints, environment: dict[str, str]) -> Demo:
-    """Create account and gateway, pair them, and write `path`. Raises StackError."""
-    made = await operator(environment, "quickstart", "--username", "demo", "--device-name", "Demo")
+async def load_or_make(path: Path, endpoints: Endpoints, environment: dict[str, str]) -> Demo:
+    """The demo in `path`, at today's addresses; made the first time. Raises StackError.
+
+    Its account and gateway stay; ports and host name may be others than at the last start.
+    """
+    earlier = load(path)
+    arguments = ("quickstart", "--username", "demo", "--device-name", "Demo")
+    made = asdict(earlier) if earlier else await operator(environment, *arguments)
+    queue = _lead_to(endpoints.servicebus, made["queue_connection_string"])
+    device = _lead_to(f"HostName={endpoints.settings.hostname}", made["device_connection_string"])
     demo = Demo(
         dashboard_url=endpoints.api_url,
         api_url=endpoints.api_url,
@@ -60,8 +74,8 @@ async def make(path: Path, endpoints: Endpoints, environment: dict[str, str]) ->
         password="",  # people sign in with the dashboard, which is not part of the stack yet
         device_id=made["device_id"],
         device_key=made["device_key"],
-        device_connection_string=made["device_connection_string"],
-        queue_connection_string=made["queue_connection_string"],
+        device_connection_string=device,
+        queue_connection_string=queue,
         iothub_connection_string=endpoints.iothub,
         eventhub_connection_string=endpoints.eventhub,
         servicebus_connection_string=endpoints.servicebus,
@@ -70,8 +84,14 @@ async def make(path: Path, endpoints: Endpoints, environment: dict[str, str]) ->
         blob_connection_string=endpoints.blob,
         ca_file=endpoints.ca_file,
     )
-    write_private(path, json.dumps(asdict(demo), indent=2) + "\n")
+    if demo != earlier:
+        write_private(path, json.dumps(asdict(demo), indent=2) + "\n")
     return demo
+
+
+def _lead_to(place: str, connection: str) -> str:
+    """A connection string with the first part, which names the host, of `place`."""
+    return ";".join([place.partition(";")[0], *connection.split(";")[1:]])
 
 
 async def operator(environment: dict[str, str], *arguments: str) -> Any:
@@ -86,7 +106,12 @@ async def operator(environment: dict[str, str], *arguments: str) -> Any:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    output, errors = await child.communicate()
+    try:
+        output, errors = await child.communicate()
+    finally:
+        if child.returncode is None:  # cancelled: nobody waits for its answer
+            child.kill()
+            await child.wait()
     if child.returncode != 0:
         raise StackError(f"the operator's tool failed: {errors.decode(errors='replace').strip()}")
     return json.loads(output)

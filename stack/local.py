@@ -86,8 +86,11 @@ class LocalStack:
         async with aiohttp.ClientSession() as session:
 
             async def connected() -> bool:
-                async with session.get(url) as response:
-                    body = await response.json()
+                try:
+                    async with session.get(url) as response:
+                        body = await response.json()
+                except aiohttp.ClientError:  # the api was killed and has to be started again
+                    return False
                 return bool(body.get("connectionState") == "Connected")
 
             await self.wait(name, connected)
