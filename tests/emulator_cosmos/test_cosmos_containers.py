@@ -154,6 +154,7 @@ async def test_sigkill_loses_nothing_that_was_answered(tmp_path: Path) -> None:
     assert child.stdout is not None
     port = int(await child.stdout.readline())
     answered: list[tuple[str, str]] = []
+    enough = asyncio.Event()
 
     async def write(client: CosmosClient, writer: int) -> None:
         container = client.get_database_client("d").get_container_client("c")
@@ -163,19 +164,20 @@ async def test_sigkill_loses_nothing_that_was_answered(tmp_path: Path) -> None:
                 [("create", ({"id": id_, "pk": str(writer)},)) for id_ in ids], str(writer)
             )
             answered.extend((id_, str(writer)) for id_ in ids)
+            if len(answered) >= 60:
+                enough.set()
 
     client = CosmosClient(f"http://127.0.0.1:{port}", KEY, retry_total=0, retry_connect=0)
     database = await client.create_database("d")
     await database.create_container("c", PartitionKey("/pk"))
     writers = [asyncio.create_task(write(client, writer)) for writer in range(4)]
-    await asyncio.sleep(0.6)
+    await asyncio.wait_for(enough.wait(), 30)
     child.send_signal(signal.SIGKILL)
     await child.wait()
     for task in writers:
         task.cancel()
     await asyncio.gather(*writers, return_exceptions=True)
     await client.close()
-    assert len(answered) > 30
     async with serve_cosmos(path) as url, CosmosClient(url, KEY) as survivor:
         container = survivor.get_database_client("d").get_container_client("c")
         kept = {(x["id"], x["pk"]) async for x in container.read_all_items(max_item_count=1000)}

@@ -249,7 +249,7 @@ WORDS = st.sampled_from(f"{KEYWORDS} {OPERANDS} {SIGNS}".split())
 
 async def test_no_text_whatever_breaks_the_service(ships: ContainerProxy) -> None:
     """Every query is answered or refused with 400 or 501; the client raises for all others."""
-    generated: list[str] = []
+    generated = ["SELECT * FROM c", "SELECT"]  # one that is answered, one that is refused
 
     @settings(max_examples=150, deadline=None, database=None)
     @given(st.lists(WORDS, max_size=9), st.sampled_from(["", "SELECT * FROM c WHERE ", "SELECT "]))
@@ -273,7 +273,7 @@ async def test_no_text_whatever_breaks_the_service(ships: ContainerProxy) -> Non
         "(" * 200 + "c.n = 1" + ")" * 200,
         " AND ".join(f"(c.n = {n} OR c.n = 2)" for n in range(3000)),
         " OR ".join(f"c.n = {n}" for n in range(6000)),
-        "c.n IN (" + ",".join(map(str, range(40_000))) + ")",
+        "c.n IN (" + ",".join(map(str, range(33_000))) + ")",
         "(c.n = 2 OR (c.at.lat = 5 AND " * 60 + "c.n = 2" + "))" * 60,
         "c.n = 123456789012345678901234567890 OR c.n = 2",
     ],
