@@ -18,7 +18,7 @@ from tests import sas
 Received = tuple[int, int, list[Any], bytes]  # channel, performative, fields, payload
 
 
-def sign(resource: str, key: str, rule: str = "RootManageSharedAccessKey", ttl: int = 600) -> str:
+def sign(resource: str, key: str, rule: str = "RootManageSharedAccessKey", ttl: float = 600) -> str:
     """A shared access signature of the namespace."""
     return sas.sign(resource, key.encode(), rule=rule, ttl=ttl)
 

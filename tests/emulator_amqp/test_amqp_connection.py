@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from emulator.amqp.frames import AMQP_HEADER, SASL_HEADER, Performative, frame
 from emulator.amqp.message import data_section
 from emulator.amqp.node import Right
+from emulator.amqp.server import TICK
 from emulator.amqp.types import Described, Symbol, UInt, ULong, UShort
 from emulator.servicebus.settings import AccessRule, QueueSettings
 from tests.emulator_amqp.amqp_client import RawClient, sign
@@ -139,7 +141,7 @@ async def test_a_bad_token_is_401(namespace: Namespace, token: str) -> None:
 
 async def test_a_token_that_expires_closes_its_links(namespace: Namespace) -> None:
     client = await RawClient.open(namespace.port)
-    await client.authorized(f"sb://localhost/{HUB}", sign(f"sb://localhost/{HUB}", KEY, ttl=1))
+    await client.authorized(f"sb://localhost/{HUB}", sign(f"sb://localhost/{HUB}", KEY, ttl=1.9))
     assert await client.attach(1, PARTITION, receives=True) is None
     error = (await client.expect(Performative.DETACH))[2][2]
     assert error.value[0] == "amqp:unauthorized-access"
@@ -149,11 +151,12 @@ async def test_a_token_that_expires_closes_its_links(namespace: Namespace) -> No
 async def test_a_token_that_is_renewed_keeps_its_links(namespace: Namespace) -> None:
     client = await RawClient.open(namespace.port)
     audience = f"sb://localhost/{HUB}"
-    await client.authorized(audience, sign(audience, KEY, ttl=1))
+    expiry = int(time.time() + 1.9)  # a token counts in whole seconds
+    await client.authorized(audience, sign(audience, KEY, ttl=expiry + 0.5 - time.time()))
     address = fill(namespace, 1)
     assert await client.attach(1, address, receives=True) is None
     assert await client.put_token(audience, sign(audience, KEY), handles=(2, 3)) == 200
-    await asyncio.sleep(1.8)
+    await asyncio.sleep(expiry + 2 * TICK - time.time())
     client.flow(1, 1)
     assert (await client.receive())[1] == Performative.TRANSFER
     await client.close()
