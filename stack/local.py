@@ -12,6 +12,7 @@ from stack import keys
 from stack.environment import Endpoints, emulator_environment, service_environment
 from stack.process import Process
 from stack.settings import StackSettings
+from x400 import control
 
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.1
@@ -81,11 +82,14 @@ class LocalStack:
             await self.wait(name, ready)
 
     async def wait_connected(self, name: str, user_id: str, api_key: str, device_id: str) -> None:
-        """Wait until the api says that the device of gateway process `name` is connected."""
+        """Wait until the device of gateway process `name` is connected, and the api knows."""
         url = f"{self.endpoints.api_url}/api/user/{user_id}/{api_key}/devices/{device_id}/status"
         async with aiohttp.ClientSession() as session:
 
             async def connected() -> bool:
+                # The api alone may still tell what it knew when an earlier stack was killed.
+                if not await asyncio.to_thread(_is_green, self.settings.state_dir / name):
+                    return False
                 try:
                     async with session.get(url) as response:
                         body = await response.json()
@@ -138,3 +142,11 @@ class LocalStack:
             return False
         writer.close()
         return True
+
+
+def _is_green(state: Path) -> bool:
+    """Whether the gateway's CLOUD LED says that it is connected."""
+    try:
+        return bool(control.call(state, "status")["net_status"] == "CLOUD_CONNECTED")
+    except control.ControlError:
+        return False
