@@ -18,11 +18,12 @@ import httpx
 import pytest
 
 from stack.demo import Demo, load
+from stack.local import LocalStack, StackError
 from stack.settings import StackSettings
 from tests.running_stack import settings_on_free_ports
 
 ROOT = Path(__file__).parents[2]
-NODE = Path(sys.executable).with_name("node")
+NODE = ROOT / "node_modules/.bin/node"
 READY_SECONDS = 20.0  # promised, once installed
 
 
@@ -56,7 +57,7 @@ def environment(settings: StackSettings) -> dict[str, str]:
     return {**os.environ, **values}
 
 
-async def start(settings: StackSettings) -> Run:
+async def start(settings: StackSettings, until: str = "Ctrl-C stops") -> Run:
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-u", "-m", "stack"),
@@ -66,8 +67,21 @@ async def start(settings: StackSettings) -> Run:
         stderr=subprocess.STDOUT,
     )
     run = Run(settings, child, [])
-    await run.until_printed("Ctrl-C stops")
+    await run.until_printed(until)
     return run
+
+
+async def until_free(settings: StackSettings) -> None:
+    """Wait until the processes of a killed stack have let go of its ports."""
+    stack = LocalStack.prepare(settings)
+    deadline = time.monotonic() + 15
+    while True:
+        try:
+            stack.check_ports()
+            return
+        except StackError:
+            assert time.monotonic() < deadline, "processes of a killed stack live on"
+            await asyncio.sleep(0.1)
 
 
 async def press_ctrl_c(run: Run) -> str:
@@ -205,9 +219,55 @@ async def test_ctrl_c_stops_all_and_the_next_start_continues(run: Run) -> None:
     said = await press_ctrl_c(run)
     assert run.child.returncode == 0
     assert "nothing is lost" in said
-    again = await start(run.settings)
+    moved = settings_on_free_ports(run.settings.state_dir)
+    again = await start(moved)
     try:
-        assert again.demo == first
+        assert (again.demo.user_id, again.demo.device_id) == (first.user_id, first.device_id)
+        assert again.demo.api_url == f"http://localhost:{moved.api_port}"
+        assert f"sb://localhost:{moved.amqp_port};" in again.demo.queue_connection_string
         assert (await get(again, f"/{first.device_id}/stat"))["msg_tot"] >= count
     finally:
         await press_ctrl_c(again)
+
+
+async def test_a_first_start_that_was_killed_is_made_good_by_the_next(tmp_path: Path) -> None:
+    settings = settings_on_free_ports(tmp_path)
+    killed = await start(settings, until="✓ local Azure")
+    killed.child.kill()
+    await killed.child.wait()
+    assert not (tmp_path / "demo.json").exists()
+    await until_free(settings)
+    again = await start(settings)
+    try:
+        assert (await get(again))[0]["status"] == "Connected"
+    finally:
+        await press_ctrl_c(again)
+
+
+@pytest.mark.parametrize(
+    ("variables", "arguments", "said"),
+    [
+        ({"API_PORT": "abc"}, (), "MYMOTE_STACK_API_PORT"),
+        ({}, ("show", "api_key"), "`make run` makes it"),
+        ({"STATE_DIR": "broken"}, ("show",), "Delete it"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_line(
+    tmp_path: Path, variables: dict[str, str], arguments: tuple[str, ...], said: str
+) -> None:
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "demo.json").write_text("{")
+    settings = {f"MYMOTE_STACK_{name}": value for name, value in variables.items()}
+    ended = subprocess.run(
+        [sys.executable, "-m", "stack", *arguments],
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **settings},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert ended.returncode > 0
+    assert not ended.stdout
+    assert said in " ".join(ended.stderr.split())
+    assert "Traceback" not in ended.stderr
