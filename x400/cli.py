@@ -21,13 +21,13 @@ from x400.store import StoreInUseError
 EPILOG = """
 Examples, while `make run` is running:
 
-    python -m x400 press                          one more reading
+    python -m x400 press                         one more reading
 
-    python -m x400 notify --level alarm "Flood"   an alarm at once
+    python -m x400 notify --level alarm Flood    an alarm at once
 
-    python -m x400 status                         LED, network, quota, what is pending
+    python -m x400 status                        LED, quota, what is pending
 
-    python -m x400 unplug                         pull the cable; `plug` puts it back
+    python -m x400 unplug                        pull the cable
 
 A gateway of your own:
 
