@@ -4,7 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
+
+# An example may take long on a busy machine; pytest-timeout stops what hangs.
+settings.register_profile("shared-machine", deadline=None)
+settings.load_profile("shared-machine")
 
 
 class ByFolder(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
