@@ -1,5 +1,6 @@
 """Documents as Cosmos DB keeps them. `shared.database` says which container holds which."""
 
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
@@ -107,14 +108,18 @@ class DeviceDocument(BaseModel):
         return ledger_owner(self.user_id, self.paired_at)
 
 
-class DayCount(BaseModel):
+# A dataclass, since ingest keeps eight for each of very many devices: as a model one takes 600
+# bytes, not 50.
+@dataclass(frozen=True, slots=True)
+class DayCount:
     """What was accepted of one device on one UTC day."""
 
     messages: int = 0
     bytes: int = 0
 
 
-class Quota(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Quota:
     """What was charged to one device on one UTC day of creation. The day never goes back."""
 
     day: date

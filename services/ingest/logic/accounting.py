@@ -4,6 +4,7 @@ A ledger is never changed in place: each function returns the next one, so that 
 stays what is committed until the next commit succeeds.
 """
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from enum import Enum
 
@@ -43,7 +44,11 @@ def charged(ledger: Ledger, created: date, kind: Charge, limit: int) -> Ledger |
     used: int = getattr(quota, kind.value)
     if used >= limit:
         return None
-    return ledger.model_copy(update={"quota": quota.model_copy(update={kind.value: used + 1})})
+    if kind is Charge.DATA:
+        quota = replace(quota, data=used + 1)
+    else:
+        quota = replace(quota, notifications=used + 1)
+    return ledger.model_copy(update={"quota": quota})
 
 
 def counted(ledger: Ledger, pairing: Pairing, enqueued_at: datetime, size: int) -> Ledger:
