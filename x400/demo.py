@@ -65,7 +65,6 @@ async def demo(iomote: Iomote) -> None:
         was_pressed = pressed
         if now >= reading_at:
             send_reading(iomote, climate, "timer")
-        if now >= reading_at or pressed:
             reading_at = now + next_reading(now - began, time.time(), iomote.messagesLeft())
         if now >= notify_at:
             send_notification(iomote, climate)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.x400.gateways import DEVICE_ID, MakeSettings, running, until
 from tests.x400.local_hub import Hub
-from x400 import board
+from x400 import board, demo
 from x400.app import IOMOTE_WARNING, Iomote
 from x400.errors import ErrorCode
 from x400.gateway import Gateway, GatewayOffError
@@ -120,6 +120,21 @@ async def test_an_app_that_fails_is_started_again(
         events = [json.loads(body) for body in hub.bodies("management")]
     assert [event["event"] for event in events] == ["started", "app_restarted"]
     assert "ZeroDivisionError" in events[1]["detail"]
+
+
+async def test_presses_do_not_put_off_the_demos_readings(
+    hub: Hub, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "EAGER_INTERVAL", 0.5)
+    settings = make_settings(hub.connection_string(DEVICE_ID))
+    async with running(Gateway(settings, sketch=demo.demo)) as gateway:
+        for _ in range(6):
+            gateway.press()
+            await asyncio.sleep(0.3)
+        await gateway.until_delivered(5)
+    causes = [json.loads(body)["cause"] for body in hub.bodies()]
+    assert "button" in causes
+    assert causes.count("timer") >= 3
 
 
 async def test_a_gateway_that_is_off_says_so(gateway: Gateway) -> None:

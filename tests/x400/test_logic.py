@@ -126,6 +126,26 @@ def test_a_whole_day_of_the_demo_stays_within_the_quota() -> None:
     assert sent_at[-1] > midnight + 86400 - 2 * max(gaps)
 
 
+def test_a_day_with_restarts_and_presses_stays_within_the_quota() -> None:
+    midnight = 20_000 * 86400.0
+    restarts = [midnight + hour * 3600 for hour in (6, 6.01, 12, 18, 23.9)]
+    presses = [midnight + 1800.5 * n for n in range(1, 20)]
+    now, began, left, sent_at = midnight + 1, midnight + 1, 100, [midnight]
+    while now < midnight + 86400:
+        if left:
+            left -= 1
+            sent_at.append(now)
+        due = now + next_reading(now - began, now, left)
+        pressed = len([press for press in presses if now < press <= due])
+        left = max(0, left - pressed)  # the button sends beside the timer, which stays as it is
+        restart = next((at for at in restarts if now < at < due), None)
+        if restart is not None:
+            began = due = restart
+        now = due
+    assert len(sent_at) + len(presses) <= 101
+    assert sent_at[-1] > midnight + 86400 - 2 * 3600
+
+
 def test_ethernet_settings() -> None:
     raw = bytes([1, 192, 168, 0, 9, 255, 255, 255, 0, 192, 168, 0, 1, 9, 9, 9, 9])
     config = EthernetConfig.from_bytes(raw)
