@@ -111,9 +111,7 @@ class Gateway:
 
     async def until_delivered(self, seconds: float = 30) -> None:
         """Wait until the cloud has everything stored. Raises TimeoutError."""
-        await self._until(
-            lambda: self._core is not None and not self.core.outbox.pending(), seconds
-        )
+        await self._until(self._all_delivered, seconds)
 
     async def until_connected(self, seconds: float = 30) -> None:
         """Wait for the CLOUD LED to be green. Raises TimeoutError."""
