@@ -90,7 +90,7 @@ class Administration:
     async def put(self, request: web.Request) -> web.Response:
         """Create a queue; with `If-Match: *`, update it."""
         name = _name(request)
-        description = parse_description(await request.text())
+        description = parse_description((await request.read()).decode())  # whatever it says it is
         queue = self._broker.find(name)
         now = self._broker.scheduler.clock()
         if request.headers.get("If-Match") is None:

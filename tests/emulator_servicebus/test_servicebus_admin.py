@@ -22,13 +22,19 @@ BODY = b"\x00\x53\x75\xa0\x05hello"
 
 
 async def put(namespace: Namespace, body: str, *, authorized: bool = True) -> httpx.Response:
-    return await call(namespace, "PUT", "/q", body, authorized=authorized)
+    return await call(namespace, "PUT", "/q", body.encode(), authorized=authorized)
 
 
 async def call(
-    namespace: Namespace, method: str, path: str, body: str = "", *, authorized: bool = True
+    namespace: Namespace,
+    method: str,
+    path: str,
+    body: bytes = b"",
+    *,
+    authorized: bool = True,
+    content_type: str = "application/atom+xml",
 ) -> httpx.Response:
-    headers = {}
+    headers = {"Content-Type": content_type}
     if authorized:
         credential = ServiceBusSharedKeyCredential("RootManageSharedAccessKey", ROOT_KEY)
         token = await credential.get_token(f"https://localhost:{namespace.https_port}")
@@ -36,7 +42,7 @@ async def call(
     context = ssl.create_default_context(cafile=str(namespace.ca_file))
     async with httpx.AsyncClient(verify=context) as client:
         url = f"https://localhost:{namespace.https_port}{path}?api-version=2021-05"
-        return await client.request(method, url, content=body.encode(), headers=headers)
+        return await client.request(method, url, content=body, headers=headers)
 
 
 def listen_rule(name: str = "listen") -> AuthorizationRule:
@@ -259,6 +265,12 @@ async def test_the_namespace_describes_itself(namespace: Namespace) -> None:
 @pytest.mark.parametrize("body", ["", "<entry", "<entry/>", "\x00", "<a>" * 500])
 async def test_a_body_that_is_no_entry_is_refused(namespace: Namespace, body: str) -> None:
     assert (await put(namespace, body)).status_code == 400
+
+
+@pytest.mark.parametrize("body", [b"\xff\xfe<", b"<entry/>"])
+async def test_an_encoding_that_nobody_knows_is_refused(namespace: Namespace, body: bytes) -> None:
+    answer = await call(namespace, "PUT", "/q", body, content_type="text/xml; charset=none")
+    assert answer.status_code == 400
 
 
 async def test_entities_in_xml_are_refused(namespace: Namespace) -> None:
