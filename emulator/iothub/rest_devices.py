@@ -100,7 +100,7 @@ async def bulk(hub: "IotHub", request: web.Request) -> web.Response:
 
 def _apply(hub: "IotHub", entry: dict[str, Any]) -> None:
     """One entry of a bulk request (ExportImportDevice). Raises HubError."""
-    device_id, etag = entry["id"], entry.get("eTag")
+    device_id = entry["id"]
     match entry.get("importMode") or "createOrUpdate":
         case "create":
             hub.create_device(device_id, parse_identity(entry), parse_twin(entry))
@@ -109,13 +109,20 @@ def _apply(hub: "IotHub", entry: dict[str, Any]) -> None:
         case "update" | "createOrUpdate":
             hub.update_device(device_id, parse_identity(entry), "*")
         case "updateIfMatchETag":
-            hub.update_device(device_id, parse_identity(entry), etag)
+            hub.update_device(device_id, parse_identity(entry), _etag(entry))
         case "delete":
             hub.delete_device(device_id, "*")
         case "deleteIfMatchETag":
-            hub.delete_device(device_id, etag)
+            hub.delete_device(device_id, _etag(entry))
         case other:
             raise not_emulated(f"importMode {other}")
+
+
+def _etag(entry: dict[str, Any]) -> str:
+    etag = entry.get("eTag")
+    if not isinstance(etag, str) or not etag:
+        raise invalid("An import mode that compares ETags needs an eTag")
+    return etag
 
 
 def _answer(hub: "IotHub", identity: Identity) -> web.Response:

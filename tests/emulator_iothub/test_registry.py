@@ -132,11 +132,18 @@ async def test_bulk(running: Running) -> None:
         {"id": "gateway2", "importMode": "delete"},
         {"id": "gateway3", "importMode": "update", "status": "disabled"},
         {"id": "gateway4", "importMode": "updateTwin"},
+        {"id": "gateway5", "importMode": "updateIfMatchETag", "status": "disabled"},
+        {"id": "gateway6", "importMode": "deleteIfMatchETag", "eTag": 5},
     ]
     response = await running.http.post(f"/devices{API}", json=mixed)
     assert response.status_code == 400
     codes = {error["deviceId"]: error["errorCode"] for error in response.json()["errors"]}
-    assert codes == {"gateway1": "DeviceAlreadyExists", "gateway4": "NotImplemented"}
+    assert codes == {
+        "gateway1": "DeviceAlreadyExists",
+        "gateway4": "NotImplemented",
+        "gateway5": "ArgumentInvalid",
+        "gateway6": "ArgumentInvalid",
+    }
     assert (await running.http.get(f"/devices/gateway2{API}")).status_code == 404
     assert (await running.http.get(f"/devices/gateway3{API}")).json()["status"] == "disabled"
 
