@@ -12,10 +12,18 @@ if (args.Length != 1)
     Console.Error.WriteLine("The connection string stands on the card that `make run` prints.");
     return 1;
 }
-string queue = ServiceBusConnectionStringProperties.Parse(args[0]).EntityPath;
+string? queue = null;
+try
+{
+    queue = ServiceBusConnectionStringProperties.Parse(args[0]).EntityPath;
+}
+catch (FormatException)
+{
+    // Not a connection string at all: told below.
+}
 if (string.IsNullOrEmpty(queue))
 {
-    Console.Error.WriteLine("The connection string has no ;EntityPath=… at its end: copy it whole.");
+    Console.Error.WriteLine("No queue's connection string, which ends in ;EntityPath=…: copy it whole.");
     return 1;
 }
 

@@ -12,9 +12,14 @@ if (!connection) {
   console.error("The connection string stands on the card that `make run` prints.");
   process.exit(1);
 }
-const queue = parseServiceBusConnectionString(connection).entityPath;
+let queue;
+try {
+  queue = parseServiceBusConnectionString(connection).entityPath;
+} catch {
+  // Not a connection string at all: told below.
+}
 if (!queue) {
-  console.error("The connection string has no ;EntityPath=… at its end: copy it whole.");
+  console.error("No queue's connection string, which ends in ;EntityPath=…: copy it whole.");
   process.exit(1);
 }
 

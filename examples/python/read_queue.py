@@ -5,10 +5,10 @@
 Needs azure-servicebus. A message is removed from the queue once its body is printed.
 """
 
-import contextlib
 import sys
 
 from azure.servicebus import ServiceBusClient, parse_connection_string
+from azure.servicebus.exceptions import ServiceBusError
 
 PROPERTIES = ("iothub-connection-device-id", "device_name", "mid", "user_route")
 
@@ -17,9 +17,12 @@ def main() -> None:
     if len(sys.argv) != 2:
         sys.exit(f"{__doc__}\nThe connection string stands on the card that `make run` prints.")
     connection = sys.argv[1]
-    queue = parse_connection_string(connection).entity_path
+    try:
+        queue = parse_connection_string(connection).entity_path
+    except ValueError:
+        queue = None
     if not queue:
-        sys.exit("The connection string has no ;EntityPath=… at its end: copy it whole.")
+        sys.exit("No queue's connection string, which ends in ;EntityPath=…: copy it whole.")
 
     with (
         ServiceBusClient.from_connection_string(connection) as client,
@@ -43,5 +46,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
+    try:
         main()
+    except KeyboardInterrupt:
+        pass
+    except ServiceBusError as error:
+        sys.exit(f"Service Bus: {error.message}")
