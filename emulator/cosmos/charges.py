@@ -13,7 +13,6 @@ CROSS_PARTITION_BASE = 2.5  # what every physical partition asked adds; the emul
 DOCUMENT_LOADED = 0.03
 KB_RETURNED = 0.03
 METADATA = 1.0
-STRONG_LEVELS = frozenset({"Strong", "BoundedStaleness"})
 
 
 def read(size: int, *, strong: bool) -> float:

@@ -9,7 +9,6 @@ from emulator.amqp.node import AmqpError
 _EXPRESSION = re.compile(
     r"\s*amqp\.annotation\.x-opt-(offset|sequence-number|enqueued-time)\s*(>=?)\s*'([^']*)'\s*"
 )
-FIRST = "-1"
 LATEST = "@latest"
 
 

@@ -80,9 +80,9 @@ class _Compiler:
     ) -> Evaluator:
         match node:
             case s.And(terms):
-                return _all(tuple(map(self.compile, terms)))
+                return _connect(tuple(map(self.compile, terms)), decisive=False)
             case s.Or(terms):
-                return _any(tuple(map(self.compile, terms)))
+                return _connect(tuple(map(self.compile, terms)), decisive=True)
             case s.Unary(sign, operand):
                 return _unary(sign, self.compile(operand))
             case s.Binary(sign, left, right):
@@ -169,28 +169,16 @@ def _element(value: Any, key: Any) -> Any:
     return UNDEFINED
 
 
-def _all(terms: tuple[Evaluator, ...]) -> Evaluator:
+def _connect(terms: tuple[Evaluator, ...], decisive: bool) -> Evaluator:
+    """AND, which one False decides, or OR, which one True decides; else undefined stays so."""
+
     def evaluate(row: Row) -> Any:
-        result: Any = True
+        result: Any = not decisive
         for term in terms:
             value = term(row)
-            if value is False:
-                return False
-            if value is not True:
-                result = UNDEFINED
-        return result
-
-    return evaluate
-
-
-def _any(terms: tuple[Evaluator, ...]) -> Evaluator:
-    def evaluate(row: Row) -> Any:
-        result: Any = False
-        for term in terms:
-            value = term(row)
-            if value is True:
-                return True
-            if value is not False:
+            if value is decisive:
+                return decisive
+            if value is not (not decisive):
                 result = UNDEFINED
         return result
 
