@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import stat
 import sys
@@ -75,6 +76,13 @@ def cli(hub: Hub, tmp_path: Path) -> Cli:
     return Cli(hub, tmp_path / "state")
 
 
+def count(name: str, status: str) -> int:
+    """A number that `status` shows."""
+    found = re.search(rf"{name} +(\d+)", status)
+    assert found, status
+    return int(found.group(1))
+
+
 async def test_a_person_uses_a_running_gateway(hub: Hub, cli: Cli) -> None:
     async with cli.running() as process:
         first = json.loads((await hub.until_bodies(1))[0])
@@ -82,7 +90,8 @@ async def test_a_person_uses_a_running_gateway(hub: Hub, cli: Cli) -> None:
         assert {"temperature", "humidity"} <= first.keys()
 
         assert "Stored message" in await cli("press")
-        assert json.loads((await hub.until_bodies(2))[1])["cause"] == "button"
+        causes = [json.loads(body)["cause"] for body in await hub.until_bodies(2)]
+        assert "button" in causes  # the app's own readings come between, every 10 s
 
         await cli("notify", "--level", "alarm", "Flood")
         assert await hub.until_bodies(1, "notification") == [b"Flood"]
@@ -91,14 +100,15 @@ async def test_a_person_uses_a_running_gateway(hub: Hub, cli: Cli) -> None:
         shown = await cli("status")
         assert "green fixed" in shown
         assert DEVICE_ID in shown
-        assert "2 of 100" in shown
+        assert count("Messages today", shown) >= 2
 
         await cli("unplug")
         assert "red blinking" in await cli("status")
         assert "Stored message" in await cli("press")
-        assert "1 messages wait" in await cli("status")
+        shown = await cli("status")
+        assert count("Pending", shown) >= 1
         await cli("plug")
-        await hub.until_bodies(3)
+        await hub.until_bodies(count("Messages today", shown))
 
         hub.send(DEVICE_ID, b'{"hello": "gateway"}', "m")
         await until(lambda: hub.waiting(DEVICE_ID) == 0)
