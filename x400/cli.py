@@ -157,10 +157,10 @@ def status(state: State = DEFAULT_STATE, device: Device = None) -> None:
         "Network": f"{answer['net_status'].replace('_', ' ').lower()} "
         f"({answer['net_type'].lower()}{'' if answer['plugged'] else ', unplugged'})",
         "App": answer["app"] or "none has begun",
-        "Pending": f"{answer['pending']} messages wait for the cloud",
+        "Pending": f"{answer['pending']} for the cloud",
         "Messages today": f"{used} of {limit}",
         "Notifications today": f"{notified} of {most}",
-        "User messages": f"{answer['user_messages']} of 10 wait for the app",
+        "User messages": f"{answer['user_messages']} of 10, for the app",
     }
     for name, value in rows.items():
         table.add_row(name, escape(str(value)))
