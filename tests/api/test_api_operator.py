@@ -147,7 +147,7 @@ async def test_quickstart_completes_what_was_interrupted(
         assert reply.status_code == 200
 
 
-async def test_a_tool_for_people(stack: LocalStack) -> None:
+async def test_a_tool_for_people(stack: LocalStack, alice: Customer) -> None:
     help_text, accounts, unset, unknown = await asyncio.gather(
         run(None, "--help"),
         run(stack, "account", "list"),
@@ -156,7 +156,7 @@ async def test_a_tool_for_people(stack: LocalStack) -> None:
     )
     for command in ("provision", "quickstart", "account", "group", "gateway"):
         assert command in help_text.output
-    assert "user_id" in accounts.output
+    assert f"user-{alice.user_id}" in accounts.output, "an id that is broken cannot be copied"
     assert unset.status == 2
     assert "MYMOTE_COSMOS_ENDPOINT" in json.loads(unset.errors)["error"]
     assert (unknown.status, json.loads(unknown.errors)) == (

@@ -10,6 +10,8 @@ from rich.text import Text
 
 Row = Mapping[str, object]
 
+WIDEST = 1000
+
 
 def print_fields(fields: Row, *, as_json: bool, said: str = "") -> None:
     """One thing: each field on a line of its own, never wrapped, so that keys can be copied."""
@@ -33,7 +35,8 @@ def print_rows(rows: Sequence[Row], *, as_json: bool, empty: str) -> None:
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in rows[0]:
-        table.add_column(name, overflow="fold")
+        table.add_column(name, no_wrap=True)
     for row in rows:
         table.add_row(*(Text(str(value)) for value in row.values()))
-    Console().print(table)
+    # As wide as the rows are, whatever the terminal: an id that is broken cannot be copied.
+    Console(width=WIDEST).print(table)
