@@ -14,6 +14,7 @@ from azure.servicebus.aio.management import ServiceBusAdministrationClient
 from services.api.logic.ids import device_id_of, new_user_id
 from services.api.resources import Resources
 from stack.local import LocalStack
+from tests.api.customers import Customer
 
 
 @dataclass(frozen=True)
