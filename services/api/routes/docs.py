@@ -7,16 +7,13 @@ on a machine without network and would run a stranger's code where API keys are 
 import json
 import re
 from collections.abc import Iterator, Mapping
-from functools import cache
 from html import escape
-from importlib.resources import files
-from string import Template
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from services.api.routes.home import POLICY
+from services.api.routes.page import reply, template
 
 router = APIRouter(include_in_schema=False)
 
@@ -24,15 +21,14 @@ router = APIRouter(include_in_schema=False)
 @router.get("/docs")
 async def docs(request: Request) -> HTMLResponse:
     """The calls, their refusals and the entities."""
-    page = render(request.app.openapi())
-    return HTMLResponse(page, headers={"Content-Security-Policy": POLICY})
+    return reply(render(request.app.openapi()))
 
 
 def render(document: Mapping[str, Any]) -> str:
     """The page of an OpenAPI 3.1 document."""
     operations = list(_operations(document))
     schemas = document["components"]["schemas"]
-    return _page().substitute(
+    return template("docs.html").substitute(
         title=escape(document["info"]["title"]),
         description=_paragraphs(document["info"]["description"]),
         contents="".join(_link(operation) for _, _, operation in operations),
@@ -120,8 +116,3 @@ def _paragraphs(text: str) -> str:
 def _prose(text: str) -> str:
     """Descriptions are Markdown; of that, they use back-ticks alone."""
     return re.sub("`([^`]+)`", r"<code>\1</code>", escape(text))
-
-
-@cache
-def _page() -> Template:
-    return Template(files("services.api.routes").joinpath("docs.html").read_text("utf-8"))
