@@ -125,6 +125,16 @@ class Quota:
     day: date
     data: int = 0
     notifications: int = 0
+    warned: bool = False  # the owner has the notification that messages are refused
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedCount:
+    """What was parked of one device on one UTC day (the hub's) because of its own doing."""
+
+    day: date
+    parked: int = 0
+    dropped: int = 0  # above the cap: gone, only counted
 
 
 class Ledger(BaseModel):
@@ -135,6 +145,11 @@ class Ledger(BaseModel):
     kind: Literal["ledger"] = "ledger"
     highest_mid: int = -1  # a mid not above this one is a repetition
     quota: Quota | None = None
+    parked: ParkedCount | None = None
+    # Whether messages are parked for the first owner, and the sequence number up to which that
+    # owner has them.
+    waiting: bool = False
+    handed_over: int = -1
     owner: str = ""  # user_id and start of the pairing that the counts below belong to
     messages: int = 0
     bytes: int = 0
@@ -150,6 +165,9 @@ class Position(BaseModel):
     sequence_number: int
     offset: str
     enqueued_at: datetime
+    # Accounts whose queue refuses, and the sequence number of the first message held back: all
+    # of theirs in this partition from there on is parked, to be delivered in order.
+    held: dict[str, int] = Field(default_factory=dict)
 
 
 class Notification(BaseModel):
@@ -178,15 +196,38 @@ class TimelineEntry(BaseModel):
 
 
 class ParkedMessage(BaseModel):
-    """Container `parked`: a message that could not be delivered, and why."""
+    """Container `parked`: a message that is not delivered yet, and why. Whole, so that it can be.
 
-    id: str
-    holder: str  # the account it would belong to, or the device that nobody owned
+    `refused` is what an account's queue did not take: ingest delivers it by itself, in order.
+    """
+
+    id: str  # deterministic; equals the message_id on the queue
+    holder: str  # the account it belongs to, or the device that nobody owned
     device_id: str
-    reason: Literal["malformed", "over_quota", "no_owner"]
+    reason: Literal["malformed", "over_quota", "no_owner", "refused"]
     detail: str
+    mid: str  # as the gateway wrote it, "" for none
     body: str  # base64
-    properties: dict[str, str]  # system and application properties, as text
+    content_type: str | None = None
+    properties: dict[str, str]  # application properties as the gateway wrote them, as text
+    annotations: dict[str, str]  # what the hub added, as text
+    created_at: datetime  # when the gateway stored it, after the clock rules
     stream: str
     sequence_number: int
     enqueued_at: datetime
+    ordered_at: datetime | None = None  # when somebody asked for its redelivery
+    ttl: int  # seconds
+
+
+class Redelivery(BaseModel):
+    """Container `stream`, in the partition of the message: the order to deliver it after all.
+
+    Whoever orders it creates it; ingest carries it out and deletes it in the transaction that
+    counts the message.
+    """
+
+    id: str  # "redelivery {id of the message}"
+    partition: str  # "{event hub}/{partition}", the partition key
+    kind: Literal["redelivery"] = "redelivery"
+    message: ParkedMessage
+    ordered_at: datetime

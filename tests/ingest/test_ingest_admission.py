@@ -148,7 +148,7 @@ def test_a_malformed_message_is_parked_whole_and_changes_no_count() -> None:
     assert "at most 3750" in message.detail
     assert message.holder == "alice"
     assert base64.b64decode(message.body) == b"\xff\x00" * 1876
-    assert message.properties["message-id"] == "3"
+    assert message.mid == "3"
     assert message.properties["colour"] == "red"
     assert not plan.ledgers
     assert not plan.sends

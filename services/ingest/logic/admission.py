@@ -22,7 +22,6 @@ from services.ingest.logic.events import (
     ManagementEvent,
     Message,
     Notice,
-    RawEvent,
 )
 from services.ingest.logic.ownership import Nobody, owner, pairing_at
 from services.ingest.logic.state import DeviceState, StateChange, observe
@@ -34,6 +33,8 @@ from shared.schemas.documents import (
     ParkedMessage,
     TimelineEntry,
 )
+
+PARKED_SECONDS = 7 * 86_400  # design.md, "Who owns a message"
 
 DEVICE_ID = "iothub-connection-device-id"  # the application property (rest-contract.md)
 
@@ -224,11 +225,16 @@ class _Admission:
                 device_id=event.device_id,
                 reason=reason,
                 detail=detail,
+                mid=message.mid,
                 body=base64.b64encode(event.raw.body).decode(),
-                properties=_properties(event.raw),
+                content_type=_optional(event.raw.content_type),
+                properties=_texts(event.raw.properties),
+                annotations=_texts(event.raw.annotations),
+                created_at=message.created_at,
                 stream=self._stream,
                 sequence_number=event.sequence_number,
                 enqueued_at=event.enqueued_at,
+                ttl=PARKED_SECONDS,
             )
         )
 
@@ -275,14 +281,12 @@ def _iso(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _properties(raw: RawEvent) -> dict[str, str]:
-    named = {
-        **raw.properties,
-        **raw.annotations,
-        b"message-id": raw.message_id,
-        b"content-type": raw.content_type,
-    }
+def _texts(named: Mapping[str | bytes, object]) -> dict[str, str]:
     return {_lenient(name): _lenient(value) for name, value in named.items() if value is not None}
+
+
+def _optional(value: object) -> str | None:
+    return None if value is None else _lenient(value)
 
 
 def _lenient(value: object) -> str:

@@ -127,7 +127,7 @@ def _log_parked(message: ParkedMessage) -> None:
         "message parked",
         extra={
             "device_id": message.device_id,
-            "mid": message.properties.get("message-id", ""),
+            "mid": message.mid,
             "reason": message.reason,
             "detail": message.detail,
         },
