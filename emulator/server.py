@@ -21,6 +21,7 @@ from emulator.certificates import server_context
 from emulator.cosmos import cosmos_app
 from emulator.eventhubs.service import EventHubs
 from emulator.iothub import IotHub
+from emulator.iothub.faults import FaultRates
 from emulator.servicebus import admin as servicebus_admin
 from emulator.servicebus.service import ROOT_RULE, ServiceBus
 from emulator.settings import EmulatorSettings
@@ -73,9 +74,8 @@ async def _start(settings: EmulatorSettings, stack: AsyncExitStack) -> None:
     service_bus = ServiceBus(store, root_key)
     stack.callback(service_bus.close)
     iothub_key = base64.b64decode(settings.iothub_key.get_secret_value(), validate=True)
-    hub = IotHub(
-        store, settings.hostname, iothub_key, partial(event_hubs.append, settings.event_hub)
-    )
+    append = partial(event_hubs.append, settings.event_hub)
+    hub = IotHub(store, settings.hostname, iothub_key, append, faults=_faults(settings))
     stack.push_async_callback(hub.close)
 
     await _start_blob(settings, stack, lock)
@@ -88,6 +88,18 @@ async def _start(settings: EmulatorSettings, stack: AsyncExitStack) -> None:
     cosmos_key = base64.b64decode(settings.cosmos_key.get_secret_value(), validate=True)
     cosmos = cosmos_app(store, cosmos_key)
     await _start_http(stack, cosmos, settings.bind, settings.cosmos_port, None)
+
+
+def _faults(settings: EmulatorSettings) -> FaultRates:
+    rates = FaultRates(
+        repeats=settings.fault_repeats,
+        repeated_events=settings.fault_repeated_events,
+        lost_pubacks=settings.fault_lost_pubacks,
+        seed=settings.fault_seed,
+    )
+    if rates.repeats or rates.lost_pubacks:
+        log.warning("IoT Hub makes faults on purpose: %s", rates)
+    return rates
 
 
 async def _start_blob(settings: EmulatorSettings, stack: AsyncExitStack, lock: int) -> None:

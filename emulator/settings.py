@@ -3,7 +3,7 @@
 import base64
 from pathlib import Path
 
-from pydantic import SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -28,6 +28,15 @@ class EmulatorSettings(BaseSettings):
     event_hub_partitions: int = 4
     event_hub_consumer_groups: tuple[str, ...] = ()  # besides $Default
     event_hub_retention_hours: float = 24
+
+    # Faults, for tests of what must stand them; a rate is from 0 (never) to 1 (always).
+    # IoT Hub routes at least once: after this share of a device's events, its last ones, up to
+    # so many, are in the stream once more (1, 2, 1, 2, 3).
+    fault_repeats: float = Field(0, ge=0, le=1)
+    fault_repeated_events: int = Field(5, ge=1)
+    # The network: this share of QoS 1 publishes is stored, but the connection ends unanswered.
+    fault_lost_pubacks: float = Field(0, ge=0, lt=1)
+    fault_seed: int = 0  # the same seed, the same faults for the same messages of a device
 
     # The folder of npm's package azurite; without it node_modules/azurite.
     azurite: Path | None = None

@@ -2,9 +2,10 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import aiohttp
 
@@ -16,6 +17,7 @@ from x400 import control
 
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.1
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class StackError(Exception):
@@ -54,9 +56,12 @@ class LocalStack:
                         f"MYMOTE_STACK_{name.upper()}=… make run"
                     ) from error
 
-    async def start_azure(self) -> None:
-        """Start the local Azure and wait until each of its ports answers."""
-        environment = emulator_environment(self.settings, self.endpoints.keys)
+    async def start_azure(self, extra: Mapping[str, str] = NOTHING) -> None:
+        """Start the local Azure and wait until each of its ports answers.
+
+        `extra`: more of its environment, `MYMOTE_EMULATOR_FAULT_*` for example.
+        """
+        environment = emulator_environment(self.settings, self.endpoints.keys) | dict(extra)
         await self.start("azure", ("emulator",), environment)
         ports = self.settings.listening_ports()
         mine = [port for name, port in ports.items() if name not in {"api_port", "ingest_port"}]

@@ -84,8 +84,12 @@ class DeviceSession:
             case topics.MethodResult(status, rid):
                 self._hub.methods.answered(self.device_id, rid, status, packet.payload)
         self._became_active()
-        if packet.packet_id is not None:
-            self._send(PubAck(packet.packet_id))
+        if packet.packet_id is None:
+            return
+        if self._hub.faults.loses_puback(self.device_id):
+            self.drop("a fault that was asked for: no PUBACK for what is stored")
+            return
+        self._send(PubAck(packet.packet_id))
 
     def publish_will(self, will: Will) -> None:
         """The connection broke: the will becomes telemetry. Raises TopicError, HubError."""

@@ -13,6 +13,7 @@ from emulator.iothub.connections import Connections
 from emulator.iothub.device_session import DeviceSession
 from emulator.iothub.errors import HubError, device_not_found
 from emulator.iothub.events import Append, Events
+from emulator.iothub.faults import FaultRates, Faults
 from emulator.iothub.feedback import Feedback
 from emulator.iothub.identity import Identity, IdentityRequest
 from emulator.iothub.methods import Methods
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 SWEEP_SECONDS = 1.0
 
 NO_TWIN = TwinRequest(None, None)
+NO_FAULTS = FaultRates()
 
 
 class IotHub:
@@ -46,12 +48,13 @@ class IotHub:
         *,
         connection_state_interval: float = 0.0,
         restart_grace: float = 15.0,
+        faults: FaultRates = NO_FAULTS,
     ) -> None:
         """`key` is the decoded key of the policy iothubowner.
 
         `connection_state_interval`: seconds between snapshots of connection state; 0 tells each
         change at once. `restart_grace`: seconds that devices have to return after a restart,
-        before they are told disconnected.
+        before they are told disconnected. `faults`: what shall go wrong, by default nothing.
         """
         self.store = store
         self.hostname = hostname
@@ -60,7 +63,8 @@ class IotHub:
         self.sessions = Sessions(store)
         self.feedback = Feedback(store)
         self.c2d = CloudToDevice(store, self.feedback)
-        self.events = Events(append, hostname)
+        self.faults = Faults(faults)
+        self.events = Events(self.faults.repeating(append), hostname)
         self.authentication = Authentication(hostname, key, self.registry)
         self.connections: Connections[DeviceSession] = Connections(
             store,
