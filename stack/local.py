@@ -26,7 +26,7 @@ class StackError(Exception):
 
 @dataclass
 class LocalStack:
-    """Processes by name: `azure`, `api`, `ingest`, and gateways that the caller adds."""
+    """Processes by name: `azure`, `api`, `ingest`, `ingest-2`, and what the caller adds."""
 
     settings: StackSettings
     endpoints: Endpoints
@@ -68,13 +68,28 @@ class LocalStack:
         for port in mine:
             await self.wait("azure", lambda port=port: self._listens(port))  # type: ignore[misc]
 
-    async def start_service(self, name: str) -> None:
-        """Start `api` or `ingest`; `wait_ready` tells when it can be used."""
-        await self.start(name, (f"services.{name}",), self.service_environment)
+    async def start_service(
+        self, name: str, *, port: int | None = None, extra: Mapping[str, str] = NOTHING
+    ) -> None:
+        """Start `api` or `ingest`; `wait_ready` tells when it can be used.
+
+        Further processes of a service have a number in their name (`ingest-2`) and a port of
+        their own. `extra`: more of the environment.
+        """
+        service = _service(name)
+        environment = self.service_environment | dict(extra)
+        if port is not None:
+            environment[f"MYMOTE_{service.upper()}_PORT"] = str(port)
+        await self.start(name, (f"services.{service}",), environment)
+
+    def url(self, name: str) -> str:
+        """Where a service that was started answers."""
+        port = self.processes[name].environment[f"MYMOTE_{_service(name).upper()}_PORT"]
+        return f"http://{self.settings.hostname}:{port}"
 
     async def wait_ready(self, name: str) -> None:
         """Wait until the service's /readyz answers 200."""
-        base = {"api": self.endpoints.api_url, "ingest": self.endpoints.ingest_url}[name]
+        base = self.url(name)
         async with aiohttp.ClientSession() as session:
 
             async def ready() -> bool:
@@ -147,6 +162,10 @@ class LocalStack:
             return False
         writer.close()
         return True
+
+
+def _service(name: str) -> str:
+    return name.partition("-")[0]
 
 
 def _is_green(state: Path) -> bool:

@@ -62,6 +62,7 @@ class Process:
         if child is None or child.returncode is not None:
             return
         child.terminate()
+        self.resume()
         try:
             async with asyncio.timeout(STOP_SECONDS):
                 await child.wait()
@@ -74,6 +75,18 @@ class Process:
         assert self._child is not None
         self._child.send_signal(signal.SIGKILL)
         await self._child.wait()
+
+    def pause(self) -> None:
+        """SIGSTOP, as if its machine stood still; its connections stay open."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT: go on after `pause`."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._child is not None and self._child.returncode is None:
+            self._child.send_signal(number)
 
     def last_lines(self) -> str:
         """The end of its log, for an error message."""

@@ -19,13 +19,16 @@ def settings_on_free_ports(state_dir: Path) -> StackSettings:
 
 @asynccontextmanager
 async def running_stack(state_dir: Path, *services: str) -> AsyncIterator[LocalStack]:
-    """The local Azure and some services, without any account."""
+    """The local Azure and some services, without any account.
+
+    A service with a number (`ingest-2`) is one more process of it, on a port of its own.
+    """
     stack = LocalStack.prepare(settings_on_free_ports(state_dir))
     try:
         await stack.start_azure()
         await operator(stack.service_environment, "provision")
         for name in services:
-            await stack.start_service(name)
+            await stack.start_service(name, port=free_ports(1)[0] if "-" in name else None)
         for name in services:
             await stack.wait_ready(name)
         yield stack
