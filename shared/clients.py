@@ -14,7 +14,7 @@ from functools import cached_property
 import certifi
 import uamqp
 from azure.cosmos.aio import CosmosClient, DatabaseProxy
-from azure.eventhub.aio import EventHubConsumerClient
+from azure.eventhub.aio import CheckpointStore, EventHubConsumerClient
 from azure.eventhub.extensions.checkpointstoreblobaio import BlobCheckpointStore
 from azure.identity import DefaultAzureCredential as SyncDefaultAzureCredential
 from azure.identity.aio import DefaultAzureCredential
@@ -106,12 +106,8 @@ class AzureClients:
         self._stack.push_async_callback(client.close)
         return client
 
-    async def event_consumer(self) -> EventHubConsumerClient:
-        """A consumer that shares the stream's partitions with the others of its group.
-
-        Makes the checkpoint container where it is missing.
-        """
-        checkpoints = await self._checkpoint_store()
+    def event_consumer(self, checkpoints: CheckpointStore) -> EventHubConsumerClient:
+        """A consumer that shares the stream's partitions with the others of its group."""
         value = self.settings.eventhub.get_secret_value()
         group = self.settings.eventhub_consumer_group
         if _is_connection_string(value):
@@ -136,7 +132,8 @@ class AzureClients:
         self._stack.push_async_callback(client.close)
         return client
 
-    async def _checkpoint_store(self) -> BlobCheckpointStore:
+    async def checkpoint_store(self) -> BlobCheckpointStore:
+        """The store in which partitions are shared out; its container is made if missing."""
         container = self.blob.get_container_client(self.settings.blob_checkpoints)
         if not await container.exists():
             await container.create_container()

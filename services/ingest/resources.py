@@ -11,6 +11,7 @@ from azure.eventhub.aio import EventHubConsumerClient
 from services.ingest.consumer import Consumer
 from services.ingest.logic.pipeline import Pipeline
 from services.ingest.settings import IngestSettings
+from services.ingest.store.checkpoints import PositionCheckpoints
 from services.ingest.store.device_state import DeviceStateStore
 from services.ingest.store.directory import Directory
 from services.ingest.store.ledgers import LedgerStore
@@ -53,7 +54,9 @@ async def open_resources(
             stale_seconds=settings.feed_stale_seconds,
         )
         pipeline = _pipeline(settings, database, directory, queues)
-        stream = await persistently("open the event stream", azure.event_consumer)
+        blobs = await persistently("open the checkpoints", azure.checkpoint_store)
+        positions = database.get_container_client(STREAM.name)
+        stream = azure.event_consumer(PositionCheckpoints(blobs, positions))
         consumer = Consumer(stream, pipeline, settings)
         try:
             yield Resources(database, stream, directory, pipeline, consumer)
