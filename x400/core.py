@@ -18,6 +18,7 @@ from x400.credentials import DeviceCredentials
 from x400.delivery import Delivery
 from x400.errors import ErrorCode, IomoteError
 from x400.inbox import Inbox
+from x400.journal import Watcher
 from x400.messages import Draft, Event, Kind, Stored
 from x400.network import ApnConfig, EthernetConfig
 from x400.outbox import Outbox
@@ -56,6 +57,7 @@ class Core:
         store: Store,
         *,
         on_outcome: Callable[[Outcome], None],
+        on_record: Watcher,
         on_change: Callable[[], None],
         on_reset: Callable[[str], None],
         on_read: Callable[[bytes], None],
@@ -72,7 +74,7 @@ class Core:
             Kind.DATA: settings.daily_messages,
             Kind.NOTIFICATION: settings.daily_notifications,
         }
-        self.outbox = Outbox(store, limits, settings.storage_bytes, clock)
+        self.outbox = Outbox(store, limits, settings.storage_bytes, clock, on_record)
         self.inbox = Inbox(store, on_change, self._fault)
         self.twin = Twin(store)
         self.app_running = True
@@ -272,9 +274,9 @@ class Core:
     def wipe(self) -> None:
         """Forget every message both ways, durably; the quota stays. Raises IomoteError."""
         with self._store.transaction() as db:
-            self.outbox.wipe(db)
+            wiped = self.outbox.wipe(db)
             self.inbox.wipe(db)
-        self.outbox.forget()
+        self.outbox.forget(wiped)
         self.inbox.forget()
 
     async def _run(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from x400.errors import IomoteError
+from x400.journal import Fate
 from x400.link import Link
 from x400.messages import Stored
 from x400.outbox import Outbox
@@ -72,13 +73,14 @@ class Delivery:
         self._cursor = message.mid
         self._in_flight.append(message.mid)
         self.idle.clear()
-        done = partial(self._on_acknowledged, message.mid)
+        done = partial(self._on_acknowledged, message)
         link.publish(message.topic(link.device_id), message.draft.body, done)
 
-    def _on_acknowledged(self, mid: int) -> None:
-        if mid not in self._in_flight:
+    def _on_acknowledged(self, message: Stored) -> None:
+        if message.mid not in self._in_flight:
             return
-        self._acknowledged.add(mid)
+        self._outbox.record(Fate.ACKNOWLEDGED, message)
+        self._acknowledged.add(message.mid)
         while self._in_flight and self._in_flight[0] in self._acknowledged:
             done = self._in_flight.popleft()
             self.delivered += 1

@@ -1,8 +1,6 @@
 """A whole X400: power, the Iomote Core, the App-processor with its sketch, pins and cable."""
 
 import asyncio
-import hashlib
-import json
 import logging
 import time
 from collections import deque
@@ -11,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from x400.app import Iomote
 from x400.board import DATAREQ, Board
 from x400.core import Core, Outcome
+from x400.journal import Record, Watcher, write_to
 from x400.messages import Event
 from x400.settings import GatewaySettings
 from x400.status import NetStatus
@@ -33,7 +32,8 @@ class Gateway:
 
     A second Gateway with the same settings goes on with the first one's store, once that one
     was stopped or killed. `on_outcome` is called for each message of the app, before the app
-    gets its answer: what it tells as stored is durable.
+    gets its answer: what it tells as stored is durable. `on_record` is called when a message,
+    the gateway's own events included, was stored, acknowledged by the hub or wiped.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class Gateway:
         *,
         sketch: Sketch | None = None,
         on_outcome: Callable[[Outcome], None] | None = None,
+        on_record: Watcher | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.settings = settings
@@ -50,8 +51,10 @@ class Gateway:
         self._sketch = sketch
         self._clock = clock
         self._watchers = [on_outcome] if on_outcome else []
+        self._recorders = [on_record] if on_record else []
         if settings.acknowledgement_log is not None:
-            self._watchers.append(self._log_acknowledged)
+            write = write_to(settings.acknowledgement_log, self.credentials.device_id)
+            self._recorders.append(write)
         self._plugged = True
         self._store: Store | None = None
         self._core: Core | None = None
@@ -139,6 +142,7 @@ class Gateway:
             self.credentials,
             self._store,
             on_outcome=self._outcome,
+            on_record=self._record,
             on_change=self._core_changed,
             on_reset=self.reset,
             on_read=self.messages_read.append,
@@ -196,19 +200,9 @@ class Gateway:
         for watcher in list(self._watchers):
             watcher(outcome)
 
-    def _log_acknowledged(self, outcome: Outcome) -> None:
-        path = self.settings.acknowledgement_log
-        if outcome.stored is None or path is None:
-            return
-        line = {
-            "device": self.credentials.device_id,
-            "mid": outcome.stored.mid,
-            "kind": outcome.draft.kind.value,
-            "created_ms": outcome.stored.created_ms,
-            "sha256": hashlib.sha256(outcome.draft.body).hexdigest(),
-        }
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+    def _record(self, record: Record) -> None:
+        for recorder in self._recorders:
+            recorder(record)
 
     def _all_delivered(self) -> bool:
         return self._core is not None and not self._core.outbox.pending()

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 
 from x400 import quota
 from x400.errors import ErrorCode, IomoteError
+from x400.journal import Fate, Record, Watcher
 from x400.messages import Draft, Event, Kind, Level, Stored, management
 from x400.store import Store, write_note
 
@@ -15,7 +16,10 @@ COLUMNS = "mid, created_ms, kind, level, body, content_type, content_encoding, u
 
 
 class Outbox:
-    """The message store. `clock` gives Unix seconds; `limits` the daily quota of each kind."""
+    """The message store. `clock` gives Unix seconds; `limits` the daily quota of each kind.
+
+    `on_record` hears of each message when it is durably stored, taken by the hub or wiped.
+    """
 
     def __init__(
         self,
@@ -23,8 +27,10 @@ class Outbox:
         limits: Mapping[Kind, int],
         storage_bytes: int,
         clock: Callable[[], float],
+        on_record: Watcher,
     ) -> None:
         self._store = store
+        self._on_record = on_record
         self._limits = limits
         self._storage_bytes = storage_bytes
         self._clock = clock
@@ -45,9 +51,11 @@ class Outbox:
             stored = self._insert(db, draft, now)
             reached = self._count(db, draft.kind, now)
             event = self._insert(db, reached, now) if reached else None
-        self._note_size(stored)
-        if event:
-            self._note_size(event)
+        for message in (stored, event):
+            if message is not None:
+                self._sizes[message.mid] = len(message.draft.body)
+                self._bytes += len(message.draft.body)
+                self.record(Fate.STORED, message)
         if draft.kind is not Kind.MANAGEMENT:
             self._full_told = False
         return stored
@@ -78,19 +86,26 @@ class Outbox:
         for mid in mids:
             self._bytes -= self._sizes.pop(mid, 0)
 
-    def wipe(self, db: sqlite3.Connection) -> None:
-        """Forget every message, inside a transaction; call `forget` when it has ended.
+    def record(self, fate: Fate, message: Stored) -> None:
+        """Tell what happened to a message."""
+        self._on_record(Record(fate, message, int(self._clock() * 1000)))
+
+    def wipe(self, db: sqlite3.Connection) -> list[Stored]:
+        """Forget every message, inside a transaction; give them to `forget` when it has ended.
 
         Ids go on from the Unix time in ms. The quota stays: it counts the device's day,
         whoever owns the device.
         """
+        wiped = self.after(0, len(self._sizes))
         db.execute("DELETE FROM message")
         write_note(db, LAST_MID, max(self._last_mid(), int(self._clock() * 1000)))
+        return wiped
 
-    def forget(self) -> None:
-        """Nothing waits any more: the transaction of `wipe` has ended."""
-        self._sizes.clear()
-        self._bytes = 0
+    def forget(self, wiped: Sequence[Stored]) -> None:
+        """What was wiped waits no more: the transaction of `wipe` has ended."""
+        for message in wiped:
+            self._bytes -= self._sizes.pop(message.mid)
+            self.record(Fate.WIPED, message)
 
     def pending(self) -> int:
         """How many messages wait for the cloud, the gateway's own events included."""
@@ -166,10 +181,6 @@ class Outbox:
 
     def _last_mid(self) -> int:
         return int(self._store.note(LAST_MID) or 0)
-
-    def _note_size(self, stored: Stored) -> None:
-        self._sizes[stored.mid] = len(stored.draft.body)
-        self._bytes += len(stored.draft.body)
 
 
 def _stored(

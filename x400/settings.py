@@ -32,7 +32,7 @@ class GatewaySettings(BaseSettings):
     storage_bytes: int = Field(default=4 * 1024 * 1024, gt=0)
     # "full" survives a power cut (one fsync for each message), "normal" a killed process.
     durability: Literal["full", "normal"] = "full"
-    acknowledgement_log: Path | None = None  # a JSON line for each message the app saw stored
+    acknowledgement_log: Path | None = None  # JSON lines of `x400.journal`
 
     window: int = Field(default=10, ge=1, le=100)  # publishes in flight
     sas_ttl: float = Field(default=3600, ge=4)

@@ -66,9 +66,11 @@ class Cli:
                 process.kill()
             await process.communicate()
 
-    def acknowledged(self) -> list[int]:
+    def mids(self, fate: str) -> list[int]:
+        """The app's messages that the acknowledgement log has under a fate."""
         lines = (self.state.parent / "acknowledged.jsonl").read_text().splitlines()
-        return [json.loads(line)["mid"] for line in lines]
+        records = [json.loads(line) for line in lines]
+        return [r["mid"] for r in records if r["fate"] == fate and r["kind"] == "data"]
 
 
 @pytest.fixture
@@ -138,9 +140,11 @@ async def test_a_killed_gateway_goes_on_where_it_stopped(hub: Hub, cli: Cli) -> 
     assert "no gateway is running" in await cli("status", code=1)
     async with cli.running():
         await hub.until_bodies(5)
+        await until(lambda: len(set(cli.mids("acknowledged"))) >= 5)
     taken = {event.mid for event in hub.telemetry}
-    assert len(cli.acknowledged()) >= 5
-    assert set(cli.acknowledged()) <= taken
+    assert len(cli.mids("stored")) >= 5
+    assert set(cli.mids("stored")) <= taken
+    assert set(cli.mids("acknowledged")) <= set(cli.mids("stored"))
 
 
 async def test_a_second_gateway_on_one_state_is_refused(cli: Cli, hub: Hub) -> None:

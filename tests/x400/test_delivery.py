@@ -3,6 +3,7 @@
 import asyncio
 import json
 import ssl
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from x400.app import IOMOTE_ALARM
 from x400.core import Outcome
 from x400.errors import ErrorCode
 from x400.gateway import Gateway
+from x400.journal import Fate, Record
+from x400.messages import Kind
 from x400.settings import GatewaySettings
 from x400.status import CloudLed, NetStatus
 
@@ -86,6 +89,28 @@ async def test_killed_gateways_lose_nothing_acknowledged(
         await gateway.until_delivered(10)
     assert len(told) == 75
     assert hub.bodies() == [outcome.draft.body for outcome in told]
+
+
+async def test_the_fate_of_each_message_is_told(hub: Hub, settings: GatewaySettings) -> None:
+    records: list[Record] = []
+    async with running(Gateway(settings, on_record=records.append)) as gateway:
+        gateway.app.sendMessage("taken")
+        await gateway.until_delivered(5)
+        gateway.unplug()
+        gateway.app.sendMessage("wiped")
+        gateway.core.wipe()
+    told = [(r.fate, r.message.draft.body) for r in records if r.message.draft.kind is Kind.DATA]
+    assert told == [
+        (Fate.STORED, b"taken"),
+        (Fate.ACKNOWLEDGED, b"taken"),
+        (Fate.STORED, b"wiped"),
+        (Fate.WIPED, b"wiped"),
+    ]
+    taken = {event.mid: event.annotations["iothub-creation-time-utc"] for event in hub.telemetry}
+    for record in records:
+        if record.fate is Fate.ACKNOWLEDGED:
+            created = datetime.fromisoformat(str(taken[record.message.mid]))
+            assert created.timestamp() == pytest.approx(record.message.created_ms / 1000)
 
 
 async def test_the_token_is_renewed_without_a_loss(hub: Hub, make_settings: MakeSettings) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from x400 import messages, quota
 from x400.errors import ErrorCode, IomoteError
+from x400.journal import Record
 from x400.messages import Draft, Event, Kind
 from x400.outbox import MANAGEMENT_PENDING, Outbox
 from x400.store import Store, StoreInUseError
@@ -45,7 +46,8 @@ class Box:
     ) -> None:
         self.store = Store(path, "normal")
         limits = {Kind.DATA: data, Kind.NOTIFICATION: 100}
-        self.outbox = Outbox(self.store, limits, room, clock)
+        self.records: list[Record] = []
+        self.outbox = Outbox(self.store, limits, room, clock, self.records.append)
 
     def refusal(self, draft: Draft) -> ErrorCode:
         with pytest.raises(IomoteError) as refused:
@@ -127,8 +129,8 @@ def test_ids_only_grow(tmp_path_factory: pytest.TempPathFactory, jumps: list[int
         clock.now += jump
         if number % 5 == 4:
             with box.store.transaction() as db:
-                box.outbox.wipe(db)
-            box.outbox.forget()
+                wiped = box.outbox.wipe(db)
+            box.outbox.forget(wiped)
             last = max(last, int(clock.now * 1000))
         mid = box.outbox.add(messages.data(b"x")).mid
         assert mid > last
@@ -232,7 +234,7 @@ from x400.store import Store
 import time
 
 limits = {Kind.DATA: 10**9, Kind.NOTIFICATION: 0}
-outbox = Outbox(Store(Path(sys.argv[1])), limits, 10**9, time.time)
+outbox = Outbox(Store(Path(sys.argv[1])), limits, 10**9, time.time, lambda _: None)
 number = 0
 while True:
     stored = outbox.add(messages.data(b"%d" % number))
