@@ -30,5 +30,6 @@ class IngestSettings(BaseSettings):
 
     quota_data: int = Field(100, ge=0)  # messages for each gateway and UTC day of creation
     quota_notifications: int = Field(100, ge=0)
+    parked_per_day: int = Field(100, ge=0)  # malformed or over quota, for each gateway and UTC day
 
     drain_seconds: float = Field(5.0, gt=0)  # for the batches in hand when told to stop

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from services.ingest.logic.admission import Known, QueueAddress
 from services.ingest.logic.decode import decode
 from services.ingest.logic.events import Event, RawEvent
+from services.ingest.logic.plan import Known, QueueAddress
 from services.ingest.logic.state import DeviceState
 from shared.schemas.contract import ConnectionState
 from shared.schemas.documents import Gateway, Pairing

@@ -8,9 +8,10 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.logic.admission import Known, Limits, Outgoing, Plan, QueueAddress, decide
+from services.ingest.logic.admission import decide
 from services.ingest.logic.decode import decode
 from services.ingest.logic.events import Event, RawEvent
+from services.ingest.logic.plan import Known, Limits, Outgoing, Plan
 from services.ingest.logic.state import StateChange, observe
 from shared.schemas.contract import ConnectionState
 from shared.schemas.documents import Ledger
@@ -19,7 +20,6 @@ from tests.ingest.made_events import (
     NOON,
     OTHER,
     STREAM,
-    YEAR,
     data,
     device_state,
     gateway,
@@ -28,24 +28,23 @@ from tests.ingest.made_events import (
     raw_event,
 )
 
-LIMITS = Limits(data=100, notifications=100)
-ALICE = QueueAddress("local", "user-alice")
+LIMITS = Limits(data=100, notifications=100, parked=100)
 PAIRED = known(gateway(pairing()), gateway(pairing("bob"), device_id=OTHER))
 
 
 def committed(
     events: Sequence[Event], cuts: Sequence[int] = (), who: Known = PAIRED, limits: Limits = LIMITS
-) -> tuple[dict[QueueAddress, list[Outgoing]], dict[str, Ledger], list[Plan]]:
+) -> tuple[dict[str, list[Outgoing]], dict[str, Ledger], list[Plan]]:
     """The effects of events that are committed in runs, cut at some indices."""
     ledgers: dict[str, Ledger] = {}
-    sends: dict[QueueAddress, list[Outgoing]] = {}
+    sends: dict[str, list[Outgoing]] = {}
     plans = []
     bounds = [0, *sorted(cuts), len(events)]
     for start, end in pairwise(bounds):
         plan = decide(events[start:end], STREAM, ledgers, who, limits)
         ledgers.update(plan.ledgers)
-        for address, messages in plan.sends.items():
-            sends.setdefault(address, []).extend(messages)
+        for user_id, messages in plan.sends.items():
+            sends.setdefault(user_id, []).extend(messages)
         plans.append(plan)
     return sends, ledgers, plans
 
@@ -82,9 +81,7 @@ def test_each_message_goes_out_once_in_order_however_it_is_repeated_and_cut(
 ) -> None:
     sends, ledgers, _ = committed(events, [cut for cut in cuts if cut <= len(events)])
     for user, device in (("alice", DEVICE), ("bob", OTHER)):
-        sent = [
-            each.properties["mid"] for each in sends.get(QueueAddress("local", f"user-{user}"), [])
-        ]
+        sent = [each.properties["mid"] for each in sends.get(user, [])]
         highest = max((int(m) for m in sent), default=0)
         assert sent == [str(mid) for mid in range(1, highest + 1)]
         if sent:
@@ -106,7 +103,7 @@ def test_what_is_sent_has_these_properties_and_no_others() -> None:
         mid="17", created=created.isoformat(), content_type="text/csv", user_route="r", colour="red"
     )
     plan = decided(raw, known(gateway(pairing()), states=states))
-    (message,) = plan.sends[ALICE]
+    (message,) = plan.sends["alice"]
     assert message.body == b"payload"
     assert message.content_type == "text/csv"
     assert message.properties == {
@@ -121,22 +118,25 @@ def test_what_is_sent_has_these_properties_and_no_others() -> None:
 def test_a_message_without_mid_is_known_by_its_place_in_the_stream() -> None:
     events = [decode(raw_event(n)) for n in (1, 2)]
     sends, _, _ = committed(events)
-    ids = [each.message_id for each in sends[ALICE]]
+    ids = [each.message_id for each in sends["alice"]]
     assert len(set(ids)) == 2
-    assert "mid" not in sends[ALICE][0].properties
+    assert "mid" not in sends["alice"][0].properties
 
 
 def test_the_message_above_the_quota_is_parked_and_the_next_day_starts_anew() -> None:
-    limits = Limits(data=2, notifications=1)
+    limits = Limits(data=2, notifications=1, parked=100)
     tomorrow = NOON + timedelta(days=1)
     events = [data(n, n, enqueued_at=NOON) for n in range(1, 5)]
     events.append(data(5, 5, enqueued_at=tomorrow))
     events.append(decode(raw_event(6, b"hot", mid="6", type="notification", level="2")))
     sends, ledgers, plans = committed(events, limits=limits)
-    assert [each.properties["mid"] for each in sends[ALICE]] == ["1", "2", "5"]
+    assert [each.properties["mid"] for each in sends["alice"]] == ["1", "2", "5"]
     assert [each.reason for each in plans[0].parked] == ["over_quota", "over_quota"]
     assert [each.holder for each in plans[0].parked] == ["alice", "alice"]
-    assert [each.text for each in plans[0].notifications] == ["hot"]
+    assert [each.text for each in plans[0].notifications] == [
+        "Quota of 2 data messages a day is used up: more are refused until 2026-05-05 UTC",
+        "hot",
+    ]
     assert ledgers[DEVICE].messages == 4
     assert ledgers[DEVICE].highest_mid == 6
 
@@ -150,15 +150,15 @@ def test_a_malformed_message_is_parked_whole_and_changes_no_count() -> None:
     assert base64.b64decode(message.body) == b"\xff\x00" * 1876
     assert message.mid == "3"
     assert message.properties["colour"] == "red"
-    assert not plan.ledgers
+    assert plan.ledgers[DEVICE].messages == 0
     assert not plan.sends
 
 
 def test_data_of_a_gateway_that_was_never_paired_waits_for_its_first_owner() -> None:
     plan = decided(raw_event(mid="1"), known(gateway()))
     assert [(each.reason, each.holder) for each in plan.parked] == [("no_owner", DEVICE)]
-    before = decided(raw_event(mid="1"), known(gateway(pairing(started_at=NOON + YEAR))))
-    assert [(each.reason, each.holder) for each in before.parked] == [("no_owner", DEVICE)]
+    assert plan.ledgers[DEVICE].waiting
+    assert not plan.waiting
 
 
 def test_data_of_a_former_owner_reaches_nobody_and_is_kept_nowhere() -> None:
@@ -195,11 +195,10 @@ def test_management_is_charged_to_no_quota_and_is_not_counted() -> None:
     assert plan.ledgers[DEVICE].messages == 0
 
 
-def test_an_account_without_a_queue_loses_nothing() -> None:
+def test_a_message_for_an_account_without_a_record_is_accepted_as_any() -> None:
     nowhere = Known(PAIRED.gateways, {}, {})
-    plan = decided(raw_event(mid="1"), nowhere)
-    assert [(each.reason, each.holder) for each in plan.parked] == [("no_owner", "alice")]
-    assert plan.ledgers[DEVICE].messages == 0
+    raw = raw_event(mid="1")
+    assert decided(raw, nowhere) == decided(raw)
 
 
 def test_state_is_folded_into_one_change_with_the_position_of_the_last_event() -> None:

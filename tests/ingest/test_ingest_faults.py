@@ -13,9 +13,9 @@ from typing import Any, cast
 import pytest
 from azure.servicebus.management import EntityStatus
 
-from services.ingest.logic.admission import Outgoing, QueueAddress
 from services.ingest.logic.events import RawEvent
 from services.ingest.logic.pipeline import Pipeline
+from services.ingest.logic.plan import Outgoing, QueueAddress
 from services.ingest.store.ledgers import PartitionLost
 from shared.database import NOTIFICATIONS, PARKED, STREAM
 from shared.schemas.documents import Ledger, Position

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from enum import Enum
 
-from shared.schemas.documents import DayCount, Ledger, Pairing, Quota
+from shared.schemas.documents import DayCount, Ledger, Pairing, ParkedCount, Quota
 
 DAYS_BACK = 7
 
@@ -38,9 +38,7 @@ def charged(ledger: Ledger, created: date, kind: Charge, limit: int) -> Ledger |
     The charged day never goes back: a message of an earlier day counts on the day that is
     charged already.
     """
-    quota = ledger.quota
-    if quota is None or quota.day < created:
-        quota = Quota(day=created)
+    quota = _quota(ledger, created)
     used: int = getattr(quota, kind.value)
     if used >= limit:
         return None
@@ -51,27 +49,76 @@ def charged(ledger: Ledger, created: date, kind: Charge, limit: int) -> Ledger |
     return ledger.model_copy(update={"quota": quota})
 
 
+def warned(ledger: Ledger, pairing: Pairing, created: date) -> tuple[Ledger, date] | None:
+    """The ledger after the owner was warned that a day's quota is used up, and that day.
+
+    None where no warning is due: this owner has one of that day, or has the gateway no more.
+    """
+    own = of(ledger, pairing)
+    if own is None:
+        return None
+    quota = _quota(own, created)
+    if quota.warned:
+        return None
+    return own.model_copy(update={"quota": replace(quota, warned=True)}), quota.day
+
+
+def parked(ledger: Ledger, day: date, limit: int) -> tuple[Ledger, ParkedCount]:
+    """The ledger after a message was to be parked by the device's own doing, and its count.
+
+    At most `limit` are parked of one day, the hub's; above that a message is dropped. Like the
+    charged day this one never goes back.
+    """
+    count = ledger.parked
+    if count is None or count.day < day:
+        count = ParkedCount(day)
+    if count.parked < limit:
+        count = replace(count, parked=count.parked + 1)
+    else:
+        count = replace(count, dropped=count.dropped + 1)
+    return ledger.model_copy(update={"parked": count}), count
+
+
+def of(ledger: Ledger, pairing: Pairing) -> Ledger | None:
+    """The ledger for a pairing: with a new one counts and warnings start again.
+
+    So nobody sees a former owner's. None where it is a later pairing's already: what is late
+    for a pairing that has ended is counted nowhere.
+    """
+    if ledger.owner == pairing.owner:
+        return ledger
+    if ledger.owner and _started_at(ledger.owner) > pairing.started_at:
+        return None
+    quota = ledger.quota and replace(ledger.quota, warned=False)
+    fresh = {"owner": pairing.owner, "messages": 0, "bytes": 0, "days": {}, "quota": quota}
+    return ledger.model_copy(update=fresh)
+
+
 def counted(ledger: Ledger, pairing: Pairing, enqueued_at: datetime, size: int) -> Ledger:
     """The ledger after a message of `size` bytes was accepted for a pairing.
 
-    Counts belong to one pairing: they start again when the owner changes, so that nobody sees a
-    former owner's. Days are those on which the hub took the messages: the newest and seven back.
+    Days are those on which the hub took the messages: the newest and seven back.
     """
-    same = ledger.owner == pairing.owner
-    days = ledger.days if same else {}
+    own = of(ledger, pairing)
+    if own is None:
+        return ledger
     day = enqueued_at.date()
-    newest = max(days, default=day)
+    newest = max(own.days, default=day)
     newest = max(newest, day)
     oldest = newest - timedelta(days=DAYS_BACK)
-    kept = {known: count for known, count in days.items() if known >= oldest}
+    kept = {known: count for known, count in own.days.items() if known >= oldest}
     if day >= oldest:
         before = kept.get(day) or DayCount()
         kept[day] = DayCount(messages=before.messages + 1, bytes=before.bytes + size)
-    return ledger.model_copy(
-        update={
-            "owner": pairing.owner,
-            "messages": (ledger.messages if same else 0) + 1,
-            "bytes": (ledger.bytes if same else 0) + size,
-            "days": kept,
-        }
-    )
+    update = {"messages": own.messages + 1, "bytes": own.bytes + size, "days": kept}
+    return own.model_copy(update=update)
+
+
+def _quota(ledger: Ledger, created: date) -> Quota:
+    quota = ledger.quota
+    return Quota(day=created) if quota is None or quota.day < created else quota
+
+
+def _started_at(owner: str) -> datetime:
+    """The start of a pairing by `Pairing.owner`, which ends with it."""
+    return datetime.fromisoformat(owner.rpartition(" ")[2])

@@ -43,7 +43,8 @@ CLOCK_AHEAD = timedelta(minutes=5)
 CLOCK_BEHIND = timedelta(days=30)
 MAX_MID = 2**53 - 1  # Cosmos DB keeps numbers as doubles
 MAX_DETAIL_CHARACTERS = 1000
-MAX_PROPERTY_CHARACTERS = 1000  # Service Bus takes little more, and a refused message blocks
+MAX_PROPERTY_CHARACTERS = 1000  # Service Bus takes little more
+NOT_UTF8 = "a property is not UTF-8"
 
 # A document's id may not hold / \ ? or #, and no gateway of ours has them in its name.
 DEVICE_ID = re.compile(r"[A-Za-z0-9_.:=+%@!$'()*,-]{1,128}")
@@ -88,10 +89,25 @@ def _message(raw: RawEvent, enqueued_at: datetime) -> Message:
         created_at = enqueued_at
     try:
         mid = _strict_text(raw.message_id) or ""
-        content = _telemetry(raw)
     except UnicodeDecodeError:
-        mid, content = "", Malformed("a property is not UTF-8")
-    return Message(mid, _number(mid), created_at, claimed_at, content)
+        return Message("", None, created_at, claimed_at, Malformed(NOT_UTF8))
+    return Message(mid, number(mid), created_at, claimed_at, telemetry(raw))
+
+
+def telemetry(raw: RawEvent) -> Data | Notice | ManagementEvent | Malformed:
+    """What a message says, from its body and what the device wrote beside it."""
+    try:
+        return _telemetry(raw)
+    except UnicodeDecodeError:
+        return Malformed(NOT_UTF8)
+
+
+def number(mid: str) -> int | None:
+    """A mid as a number, where it is a decimal one that can be compared."""
+    if not DECIMAL.fullmatch(mid):
+        return None
+    value = int(mid)
+    return value if value <= MAX_MID else None
 
 
 def _telemetry(raw: RawEvent) -> Data | Notice | ManagementEvent | Malformed:
@@ -170,13 +186,6 @@ def _reported(body: bytes, device_id: str) -> Mapping[str, str]:
         else:
             changes[name] = getattr(parsed, name) or ""
     return changes
-
-
-def _number(mid: str) -> int | None:
-    if not DECIMAL.fullmatch(mid):
-        return None
-    number = int(mid)
-    return number if number <= MAX_MID else None
 
 
 def _strict_text(value: object) -> str | None:

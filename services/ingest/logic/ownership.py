@@ -24,6 +24,13 @@ def pairing_at(gateway: Gateway | None, moment: datetime) -> Pairing | None:
     return None
 
 
+def first_owner(gateway: Gateway | None, moment: datetime) -> Pairing | None:
+    """The first pairing, for what the hub took at a moment before it; None if there is none."""
+    if gateway is None or not gateway.pairings or gateway.pairings[0].started_at <= moment:
+        return None
+    return gateway.pairings[0]
+
+
 def owner(
     gateway: Gateway | None,
     *,

@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from services.ingest import metrics
-from services.ingest.logic.admission import DEVICE_ID, Limits, Outgoing, Plan, QueueAddress, decide
+from services.ingest.logic.admission import decide
 from services.ingest.logic.batch import after, runs
 from services.ingest.logic.decode import decode
+from services.ingest.logic.effects import DEVICE_ID
 from services.ingest.logic.events import Event, Message, RawEvent
+from services.ingest.logic.parking import refused
+from services.ingest.logic.plan import Known, Limits, Outgoing, Plan, QueueAddress
 from services.ingest.settings import IngestSettings
 from services.ingest.store.cache import LeastRecentlyUsed
 from services.ingest.store.device_state import DeviceStateStore
@@ -93,11 +96,16 @@ class Pipeline:
         self, partition: Partition, run: Sequence[Event], ledgers: dict[str, Ledger]
     ) -> None:
         began = time.monotonic()
-        limits = Limits(self.settings.quota_data, self.settings.quota_notifications)
+        limits = Limits(
+            self.settings.quota_data,
+            self.settings.quota_notifications,
+            self.settings.parked_per_day,
+        )
         known = await self.directory.known(run)
         plan = decide(run, partition.stream, ledgers, known, limits)
+        sends = _addressed(partition.stream, plan, known)
         async with asyncio.TaskGroup() as effects:
-            effects.create_task(self.queues.send(plan.sends))
+            effects.create_task(self.queues.send(sends))
             effects.create_task(self.records.create(plan.notifications, plan.timeline, plan.parked))
             effects.create_task(self.states.apply(plan.states.values()))
         last = run[-1]
@@ -111,6 +119,18 @@ class Pipeline:
         partition.position = last.sequence_number
         _remember(partition, plan.ledgers, ledgers)
         _report(partition, run, plan, time.monotonic() - began)
+
+
+def _addressed(stream: str, plan: Plan, known: Known) -> dict[QueueAddress, list[Outgoing]]:
+    """What goes to queues; what goes to an account without a record is parked."""
+    addressed = {}
+    for user_id, messages in plan.sends.items():
+        if user_id in known.queues:
+            addressed[known.queues[user_id]] = messages
+            continue
+        detail = "the account has no record"
+        plan.parked += [refused(each, user_id, stream, detail) for each in messages]
+    return addressed
 
 
 def _remember(
@@ -135,8 +155,8 @@ def _log_parked(message: ParkedMessage) -> None:
     correlation_id.reset(token)
 
 
-def _log_forwarded(sends: Mapping[QueueAddress, Sequence[Outgoing]]) -> None:
-    for address, messages in sends.items():
+def _log_forwarded(sends: Mapping[str, Sequence[Outgoing]]) -> None:
+    for user_id, messages in sends.items():
         for message in messages:
             token = correlation_id.set(message.message_id)
             log.debug(
@@ -144,7 +164,7 @@ def _log_forwarded(sends: Mapping[QueueAddress, Sequence[Outgoing]]) -> None:
                 extra={
                     "device_id": message.properties[DEVICE_ID],
                     "mid": message.properties.get("mid", ""),
-                    "queue": address.queue,
+                    "user_id": user_id,
                 },
             )
             correlation_id.reset(token)

@@ -13,9 +13,9 @@ from typing import Any
 from azure.cosmos.aio import ContainerProxy, DatabaseProxy
 
 from services.ingest import metrics
-from services.ingest.logic.admission import Known, QueueAddress
 from services.ingest.logic.events import Event
-from services.ingest.logic.ownership import pairing_at
+from services.ingest.logic.ownership import first_owner, pairing_at
+from services.ingest.logic.plan import Known, QueueAddress
 from services.ingest.logic.state import DeviceState
 from services.ingest.store.cache import K, ReadThrough, V
 from services.ingest.store.change_feed import ChangeFeed
@@ -88,7 +88,8 @@ class Directory:
         gateways = await _get("gateways", self._gateways, {device_id for device_id, _ in moments})
         owned = set()
         for device_id, moment in moments:
-            pairing = pairing_at(gateways.get(device_id), moment)
+            gateway = gateways.get(device_id)
+            pairing = pairing_at(gateway, moment) or first_owner(gateway, moment)
             if pairing is not None:
                 owned.add((pairing.user_id, device_id))
         queues = await _get("accounts", self._queues, {user_id for user_id, _ in owned})

@@ -18,7 +18,7 @@ from azure.servicebus.exceptions import (
 )
 
 from services.ingest import metrics
-from services.ingest.logic.admission import Outgoing, QueueAddress
+from services.ingest.logic.plan import Outgoing, QueueAddress
 from services.ingest.store.retry import TRANSIENT, brief, delays
 
 log = logging.getLogger(__name__)
