@@ -26,7 +26,8 @@ from x400.session import HubSession
 from x400.settings import GatewaySettings
 from x400.status import LED_OF_STATUS, CloudLed, NetStatus, NetType
 from x400.store import Store
-from x400.twin import Twin
+from x400.twin import Json, Twin
+from x400.wipe import Wipe
 
 OWN_PROPERTIES = frozenset(
     {"fwversion", "app_name", "app_version", "connectivity", "ICCID", "type"}
@@ -75,8 +76,9 @@ class Core:
             Kind.NOTIFICATION: settings.daily_notifications,
         }
         self.outbox = Outbox(store, limits, settings.storage_bytes, clock, on_record)
-        self.inbox = Inbox(store, on_change, self._fault)
-        self.twin = Twin(store)
+        self.inbox = Inbox(store, on_change, self._fault, clock)
+        self.twin = Twin(store, self._obey)
+        self._wipe = Wipe(store, self.outbox, self.inbox, clock)
         self.app_running = True
         self._delivery = Delivery(self.outbox, settings.window, on_change, self._fault)
         override = store.note("connection_string")
@@ -88,12 +90,13 @@ class Core:
             self.inbox,
             self.twin,
             own_properties=self._own_properties,
-            wipe=self.wipe,
+            wipe=self._wipe,
             reset=on_reset,
         )
         self.cloud = Cloud(settings, credentials, self._session, self._status_changed)
         self._task: asyncio.Task[None] | None = None
         self._fault_timer: asyncio.TimerHandle | None = None
+        self._began = 0.0
         self._alive = False
         self._broken = False
 
@@ -102,6 +105,7 @@ class Core:
         if not self._settings.plain:
             tls_context(self._settings.ca_file)
         self._alive = True
+        self._began = self._clock()
         self.tell(event, detail)
         self._task = asyncio.create_task(self._run(), name=f"core {self.device_id}")
 
@@ -273,11 +277,13 @@ class Core:
 
     def wipe(self) -> None:
         """Forget every message both ways, durably; the quota stays. Raises IomoteError."""
-        with self._store.transaction() as db:
-            wiped = self.outbox.wipe(db)
-            self.inbox.wipe(db)
-        self.outbox.forget(wiped)
-        self.inbox.forget()
+        self._wipe.all()
+
+    def _obey(self, desired: Json) -> None:
+        """Wipe for a new owner, if the desired properties say so; then reset."""
+        why = self._wipe.obey(desired, self._began)
+        if why:
+            self._on_reset(why)
 
     async def _run(self) -> None:
         try:

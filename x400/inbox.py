@@ -33,8 +33,10 @@ class Inbox:
         store: Store,
         on_change: Callable[[], None],
         on_fault: Callable[[IomoteError], None],
+        clock: Callable[[], float],
     ) -> None:
         self._store = store
+        self._clock = clock
         self._on_change = on_change
         self._on_fault = on_fault
         self._waiting: deque[tuple[Link, MQTTMessage]] = deque()
@@ -72,17 +74,22 @@ class Inbox:
     def clear(self) -> None:
         """Erase what is kept, unread. What is still in the cloud comes next."""
         with self._store.transaction() as db:
-            self.wipe(db)
-        self.forget()
+            erased = self.wipe(db)
+        self.forget(erased)
         self._take()
 
-    def wipe(self, db: sqlite3.Connection) -> None:
-        """Erase what is kept, inside a transaction; call `forget` when it has ended."""
-        db.execute("DELETE FROM user_message")
+    def wipe(self, db: sqlite3.Connection, before_ms: float | None = None) -> int:
+        """Erase what is kept, or what was received before a Unix time in ms; how many.
 
-    def forget(self) -> None:
-        """Nothing is kept any more."""
-        self._kept = 0
+        Inside a transaction; call `forget` when it has ended.
+        """
+        return db.execute(
+            "DELETE FROM user_message WHERE received_ms < ifnull(?, received_ms + 1)", (before_ms,)
+        ).rowcount
+
+    def forget(self, erased: int) -> None:
+        """So many are kept no more: the transaction of `wipe` has ended."""
+        self._kept -= erased
 
     def bodies(self) -> list[bytes]:
         """What is kept, oldest first, without erasing it."""
@@ -114,7 +121,10 @@ class Inbox:
         if self._kept >= KEPT:
             return False
         with self._store.transaction() as db:
-            db.execute("INSERT INTO user_message (body) VALUES (?)", (bytes(message.payload),))
+            db.execute(
+                "INSERT INTO user_message (body, received_ms) VALUES (?, ?)",
+                (bytes(message.payload), int(self._clock() * 1000)),
+            )
             if identity:
                 seq = db.execute("INSERT INTO seen (id) VALUES (?)", (identity,)).lastrowid
                 db.execute("DELETE FROM seen WHERE seq <= ?", ((seq or 0) - SEEN_IDS,))

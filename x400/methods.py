@@ -2,9 +2,12 @@
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import parse_qs, unquote
 
 from paho.mqtt.client import MQTTMessage
+
+from x400.wipe import parse_order
 
 METHODS = "$iothub/methods/POST/"
 RESULTS = "$iothub/methods/res/"
@@ -32,17 +35,20 @@ class MethodCall:
 
 @dataclass(frozen=True)
 class RebootOrder:
-    """What `reboot` asks for: with `wipe` the message store is emptied first."""
+    """What `reboot` asks for: to wipe all messages before it, or by an order (`x400.wipe`)."""
 
-    wipe: bool = False
+    wipe: bool | datetime = False
 
 
 def reboot_order(payload: bytes) -> RebootOrder | None:
-    """Read the payload of `reboot`: nothing, null, `{}` or `{"wipe": true}`; None if else."""
+    """Read the payload of `reboot`: nothing, null, `{}`, or `{"wipe": …}` with a boolean or the
+    moment at which a pairing began; None if else."""
     try:
         order = json.loads(payload or b"{}") or {}
     except ValueError:
         return None
-    if not isinstance(order, dict) or not isinstance(order.get("wipe", False), bool):
+    if not isinstance(order, dict):
         return None
-    return RebootOrder(order.get("wipe", False))
+    wipe = order.get("wipe", False)
+    moment = wipe if isinstance(wipe, bool) else parse_order(wipe)
+    return None if moment is None else RebootOrder(moment)

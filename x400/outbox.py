@@ -90,15 +90,23 @@ class Outbox:
         """Tell what happened to a message."""
         self._on_record(Record(fate, message, int(self._clock() * 1000)))
 
-    def wipe(self, db: sqlite3.Connection) -> list[Stored]:
-        """Forget every message, inside a transaction; give them to `forget` when it has ended.
+    def wipe(self, db: sqlite3.Connection, before_ms: float | None = None) -> list[Stored]:
+        """Forget messages, inside a transaction; give them to `forget` when it has ended.
 
+        All of them, or those stored before a Unix time in ms. One whose own time lies ahead
+        was stored by a clock that was wrong, so nobody knows when: it goes, too.
         Ids go on from the Unix time in ms. The quota stays: it counts the device's day,
         whoever owns the device.
         """
-        wiped = self.after(0, len(self._sizes))
-        db.execute("DELETE FROM message")
-        write_note(db, LAST_MID, max(self._last_mid(), int(self._clock() * 1000)))
+        now_ms = int(self._clock() * 1000)
+        rows = db.execute(
+            f"SELECT {COLUMNS} FROM message "  # noqa: S608
+            "WHERE created_ms < ifnull(?1, created_ms + 1) OR created_ms > ?2 ORDER BY mid",
+            (before_ms, now_ms),
+        )
+        wiped = [_stored(row) for row in rows]
+        db.executemany("DELETE FROM message WHERE mid = ?", [(message.mid,) for message in wiped])
+        write_note(db, LAST_MID, max(self._last_mid(), now_ms))
         return wiped
 
     def forget(self, wiped: Sequence[Stored]) -> None:

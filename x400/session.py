@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import datetime
 
 from paho.mqtt.client import MQTTMessage
 
@@ -11,10 +12,15 @@ from x400.delivery import Delivery
 from x400.errors import IomoteError
 from x400.inbox import Inbox
 from x400.link import Link
-from x400.methods import METHODS, MethodCall, reboot_order
+from x400.methods import METHODS, MethodCall, RebootOrder, reboot_order
 from x400.twin import DESIRED, RESPONSES, Twin
+from x400.wipe import Wipe
 
 DRAIN_SECONDS = 5.0  # for publishes in flight, before a connection is renewed or closed
+WRONG_REBOOT = (
+    b'{"error": "the payload of reboot is {}, {\\"wipe\\": true} or '
+    b'{\\"wipe\\": <when the pairing began, ISO 8601>}"}'
+)
 ANSWER_SECONDS = 2.0  # for the answer to `reboot` to arrive, before the reset
 
 log = logging.getLogger(__name__)
@@ -30,7 +36,7 @@ class HubSession:
         twin: Twin,
         *,
         own_properties: Callable[[], Mapping[str, str]],
-        wipe: Callable[[], None],
+        wipe: Wipe,
         reset: Callable[[str], None],
     ) -> None:
         self._delivery = delivery
@@ -98,17 +104,17 @@ class HubSession:
             return
         order = reboot_order(call.payload)
         if order is None:
-            text = b'{"error": "the payload of reboot is {} or {\\"wipe\\": true}"}'
-            link.publish(call.answer(400), text)
+            link.publish(call.answer(400), WRONG_REBOOT)
             return
         try:
-            if order.wipe:
-                self._wipe()
+            wiped = self._carry_out(order)
         except IomoteError:
             log.exception("cannot wipe the store")
             link.publish(call.answer(500), b'{"error": "the store cannot be wiped"}')
             return
-        why = "by a direct method, messages wiped" if order.wipe else "by a direct method"
+        why = (
+            "by a direct method" if wiped is None else f"by a direct method, {wiped} messages wiped"
+        )
 
         def reset() -> None:
             if not self._over:
@@ -116,3 +122,9 @@ class HubSession:
 
         link.publish(call.answer(200), b'{"rebooting": true}', reset)
         asyncio.get_running_loop().call_later(ANSWER_SECONDS, reset)
+
+    def _carry_out(self, order: RebootOrder) -> int | None:
+        """How many messages were wiped; None where it was not asked, or done before."""
+        if isinstance(order.wipe, datetime):
+            return self._wipe.order(order.wipe)
+        return self._wipe.all() if order.wipe else None

@@ -18,7 +18,8 @@ SCHEMA = (
         kind TEXT NOT NULL, day TEXT NOT NULL, used INTEGER NOT NULL,
         PRIMARY KEY (kind, day)) STRICT""",
     """CREATE TABLE IF NOT EXISTS user_message (
-        seq INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL) STRICT""",
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL,
+        received_ms INTEGER NOT NULL DEFAULT 0) STRICT""",
     """CREATE TABLE IF NOT EXISTS seen (
         seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE) STRICT""",
 )
@@ -46,6 +47,7 @@ class Store:
             with self.transaction():
                 for statement in SCHEMA:
                     self._db.execute(statement)
+                self._add_received()
         except (sqlite3.OperationalError, IomoteError) as error:
             self._db.close()
             raise StoreInUseError(
@@ -86,6 +88,14 @@ class Store:
     def close(self) -> None:
         """Close the file; what was committed is there already."""
         self._db.close()
+
+    def _add_received(self) -> None:
+        """Stores made before user messages had a time."""
+        columns = self._db.execute("SELECT name FROM pragma_table_info('user_message')")
+        if ("received_ms",) not in columns.fetchall():
+            self._db.execute(
+                "ALTER TABLE user_message ADD COLUMN received_ms INTEGER NOT NULL DEFAULT 0"
+            )
 
     def _roll_back(self) -> None:
         if self._db.in_transaction:

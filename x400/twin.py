@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -29,8 +29,9 @@ class Twin:
     """Reported properties as a merge patch that waits until the hub took it; desired ones as
     last received. Both are kept in the store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, on_desired: Callable[[Json], None]) -> None:
         self._store = store
+        self._on_desired = on_desired  # at each connect and each change
         self.desired: Json = store.note("desired") or {}
         self._reported: Json = store.note("reported") or {}
         self._pending: Json = store.note("reported_pending") or {}
@@ -144,6 +145,7 @@ class Twin:
         if desired != self.desired:
             self._store.set_note("desired", desired)
             self.desired = desired
+        self._on_desired(desired)
 
 
 class TwinError(Exception):

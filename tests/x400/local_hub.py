@@ -88,6 +88,13 @@ class Hub:
                 await self._arrived.wait()
         return self.bodies(kind)
 
+    async def until_last(self, body: bytes, seconds: float = 10) -> None:
+        """Wait until the last data message is this one. Raises TimeoutError."""
+        async with asyncio.timeout(seconds):
+            while self.bodies()[-1:] != [body]:
+                self._arrived.clear()
+                await self._arrived.wait()
+
     def send(self, device_id: str, body: bytes, message_id: str | None = None) -> None:
         self.hub.send(device_id, CloudMessage(body, message_id))
 
