@@ -1,0 +1,1 @@
+"""Load for tests and benchmarks: many accounts and messages, and what a process spends."""
