@@ -71,7 +71,7 @@ async def _start(settings: EmulatorSettings, stack: AsyncExitStack) -> None:
         retention=timedelta(hours=settings.event_hub_retention_hours),
     )
     _in_background(stack, event_hubs.keep_retention())
-    service_bus = ServiceBus(store, root_key)
+    service_bus = ServiceBus(store, root_key, megabyte=settings.servicebus_megabyte)
     stack.callback(service_bus.close)
     iothub_key = base64.b64decode(settings.iothub_key.get_secret_value(), validate=True)
     append = partial(event_hubs.append, settings.event_hub)

@@ -38,6 +38,9 @@ class EmulatorSettings(BaseSettings):
     fault_lost_pubacks: float = Field(0, ge=0, lt=1)
     fault_seed: int = 0  # the same seed, the same faults for the same messages of a device
 
+    # Bytes that count as a megabyte of a queue's size; with few, a test can fill a queue.
+    servicebus_megabyte: int = Field(1 << 20, ge=1)
+
     # The folder of npm's package azurite; without it node_modules/azurite.
     azurite: Path | None = None
 

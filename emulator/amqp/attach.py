@@ -75,7 +75,7 @@ def _open(session: "Session", fields: list[Any]) -> tuple[Link, int]:
     _require(rights, Right.SEND, address)
     count, max_size = _delivery_count(fields), service.max_message_size
     incoming = ReceivingLink(session, handle, address, count, max_size)
-    incoming.target = node.open_target(attach)
+    incoming.target = node.open_target(attach, incoming)
     return incoming, max_size
 
 

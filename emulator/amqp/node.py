@@ -78,6 +78,14 @@ class OutgoingLink(Protocol):
         ...
 
 
+class IncomingLink(Protocol):
+    """The server's end of a link on which a client sends."""
+
+    def detach(self, error: AmqpError) -> None:
+        """Close the link from this side, as when its queue is deleted."""
+        ...
+
+
 class Source(Protocol):
     """A node's side of one link that delivers to a client."""
 
@@ -111,7 +119,7 @@ class Node(Protocol):
 
     def open_source(self, attach: Attach, link: OutgoingLink) -> Source: ...
 
-    def open_target(self, attach: Attach) -> Target: ...
+    def open_target(self, attach: Attach, link: IncomingLink) -> Target: ...
 
 
 @dataclass(frozen=True)

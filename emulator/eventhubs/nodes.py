@@ -13,7 +13,15 @@ from emulator.amqp.message import (
     split,
     unbatch,
 )
-from emulator.amqp.node import AmqpError, Attach, Outcome, OutgoingLink, Source, Target
+from emulator.amqp.node import (
+    AmqpError,
+    Attach,
+    IncomingLink,
+    Outcome,
+    OutgoingLink,
+    Source,
+    Target,
+)
 from emulator.amqp.types import Timestamp
 from emulator.eventhubs.log import Partition
 from emulator.eventhubs.selector import parse_selector
@@ -103,7 +111,7 @@ class ReceiverGroup:
         self.receivers.add(receiver)
         return receiver
 
-    def open_target(self, _attach: Attach) -> Target:
+    def open_target(self, _attach: Attach, _link: IncomingLink) -> Target:
         """Consumer groups take nothing."""
         raise AmqpError("amqp:not-allowed", "a consumer group can only be received from")
 
@@ -160,7 +168,7 @@ class SenderNode:
         """Hubs are received from by consumer group."""
         raise AmqpError("amqp:not-allowed", "receive from {hub}/ConsumerGroups/{g}/Partitions/{n}")
 
-    def open_target(self, _attach: Attach) -> Target:
+    def open_target(self, _attach: Attach, _link: IncomingLink) -> Target:
         return Sender(self._hub, self._partition)
 
 

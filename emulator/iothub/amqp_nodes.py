@@ -6,7 +6,16 @@ from typing import Any
 
 from emulator.amqp import message as amqp
 from emulator.amqp.codec import DecodeError
-from emulator.amqp.node import AmqpError, Attach, Outcome, OutgoingLink, Source, Target, Verdict
+from emulator.amqp.node import (
+    AmqpError,
+    Attach,
+    IncomingLink,
+    Outcome,
+    OutgoingLink,
+    Source,
+    Target,
+    Verdict,
+)
 from emulator.amqp.types import Symbol, Timestamp
 from emulator.iothub.c2d import CloudMessage
 from emulator.iothub.errors import HubError
@@ -31,7 +40,7 @@ class DeviceboundNode:
     def open_source(self, attach: Attach, link: OutgoingLink) -> Source:  # noqa: ARG002  a Node
         raise AmqpError("amqp:not-allowed", "cloud-to-device messages are received by devices")
 
-    def open_target(self, attach: Attach) -> Target:  # noqa: ARG002  a Node
+    def open_target(self, attach: Attach, link: IncomingLink) -> Target:  # noqa: ARG002  a Node
         return _DeviceboundTarget(self._send)
 
 
@@ -119,7 +128,7 @@ class FeedbackNode:
     def open_source(self, attach: Attach, link: OutgoingLink) -> Source:
         return _FeedbackSource(self._feedback, self._hostname, link, settled=attach.settled)
 
-    def open_target(self, attach: Attach) -> Target:  # noqa: ARG002  a Node
+    def open_target(self, attach: Attach, link: IncomingLink) -> Target:  # noqa: ARG002  a Node
         raise AmqpError("amqp:not-allowed", "feedback is written by the hub")
 
 

@@ -10,6 +10,7 @@ from emulator.servicebus.runtime import Amend, Runtime
 from emulator.servicebus.scheduler import Scheduler
 from emulator.servicebus.schema import SCHEMA
 from emulator.servicebus.settings import (
+    MEBIBYTE,
     AccessRule,
     QueueSettings,
     check_queue_name,
@@ -31,10 +32,16 @@ class QueueExistsError(Exception):
 class Broker:
     """All queues. Made inside a running event loop, on a store with nothing half done."""
 
-    def __init__(self, store: Store, amend: Amend, scheduler: Scheduler | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        amend: Amend,
+        scheduler: Scheduler | None = None,
+        megabyte: int = MEBIBYTE,
+    ) -> None:
         self.scheduler = scheduler or Scheduler()
         self._store = store
-        self._runtime = Runtime(store, self.scheduler, amend)
+        self._runtime = Runtime(store, self.scheduler, amend, megabyte)
         self._queues: dict[str, Queue] = {}
         self._by_id: dict[int, Queue] = {}
         self._sweep_at: int | None = None

@@ -34,11 +34,19 @@ def entity_disabled(name: str, action: str) -> AmqpError:
     )
 
 
+def entity_changed(name: str) -> AmqpError:
+    """What open links are told where a queue's status no longer allows them."""
+    return AmqpError(
+        "amqp:link:detach-forced",
+        f"The link is force detached: the status of '{name}' was changed.",
+    )
+
+
 def quota_exceeded(name: str, size: int, maximum: int) -> AmqpError:
     return AmqpError(
         "amqp:resource-limit-exceeded",
         f"The maximum entity size has been reached or exceeded for Queue: '{name}'. Size of entity "
-        f"in bytes: {size}, max entity size in bytes: {maximum}. Receive messages to make room.",
+        f"in bytes:{size}, Max entity size in bytes: {maximum}. Receive messages to make room.",
     )
 
 

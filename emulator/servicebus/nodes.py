@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from emulator.amqp.node import AmqpError, Attach, Outcome, OutgoingLink, Verdict
+from emulator.amqp.node import AmqpError, Attach, IncomingLink, Outcome, OutgoingLink, Verdict
 from emulator.servicebus import errors
 from emulator.servicebus.entity import Entity
 from emulator.servicebus.envelope import parse, render
@@ -27,7 +27,11 @@ class QueueNode:
         self._queue.check_receives()
         return Receiver(self._store, self._entity, link, attach.settled)
 
-    def open_target(self, attach: Attach) -> "Sender":  # noqa: ARG002 (the seam's signature)
+    def open_target(
+        self,
+        attach: Attach,  # noqa: ARG002 (the seam's signature)
+        link: IncomingLink,
+    ) -> "Sender":
         """Raises AmqpError where the queue is disabled for sending."""
         if self._entity is not self._queue.active:
             raise AmqpError(
@@ -35,22 +39,23 @@ class QueueNode:
                 f"Messages cannot be sent to '{self._queue.name}{DEAD_LETTER_SUFFIX}'. "
                 "Send to the queue, or dead-letter a received message.",
             )
-        self._queue.check_sends()
-        return Sender(self._queue)
+        self._queue.admit(link)
+        return Sender(self._queue, link)
 
 
 class Sender:
     """A link on which a client sends."""
 
-    def __init__(self, queue: Queue) -> None:
+    def __init__(self, queue: Queue, link: IncomingLink) -> None:
         self._queue = queue
+        self._link = link
 
     def receive(self, payload: bytes, message_format: int) -> None:
         """Raises AmqpError: unreadable, full, disabled or deleted."""
         self._queue.send(parse(payload, message_format))
 
     def close(self) -> None:
-        """Nothing is held for a sender."""
+        self._queue.leave(self._link)
 
 
 class Receiver:
@@ -91,7 +96,7 @@ class Receiver:
             return Outcome(Verdict.REJECTED, error=error)
 
     def refuse(self, error: AmqpError) -> None:
-        """The queue is deleted, or disabled for receiving."""
+        """The queue was deleted, or its status changed."""
         self._link.detach(error)
 
     def close(self) -> None:

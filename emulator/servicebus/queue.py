@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+from emulator.amqp.node import AmqpError, IncomingLink
 from emulator.servicebus import errors
 from emulator.servicebus.entity import Entity
 from emulator.servicebus.iso8601 import FOREVER_MS
 from emulator.servicebus.log import MessageLog, Row, State
 from emulator.servicebus.runtime import Runtime
-from emulator.servicebus.settings import MEBIBYTE, AccessRule, QueueSettings, rules_from_json
+from emulator.servicebus.settings import AccessRule, QueueSettings, rules_from_json
 
 # What Azure adds to a message counts against the queue's size, too.
 OVERHEAD_BYTES = 128
@@ -55,7 +56,9 @@ class Queue:
         self._store = runtime.store
         self._scheduler = runtime.scheduler
         self._watch_due = watch_due
+        self._megabyte = runtime.megabyte
         self._deleted = False
+        self._senders: set[IncomingLink] = set()
         own, dead = (self._open_log(entity) for entity in self.entity_ids)
         self.dead_letter = Entity(runtime, dead, self.settings, None)
         self.active = Entity(runtime, own, self.settings, self.dead_letter)
@@ -76,9 +79,8 @@ class Queue:
         Raises AmqpError: the queue does not send, is deleted or full.
         """
         self.check_sends()
-        incoming = sum(len(message.payload) + OVERHEAD_BYTES for message in messages)
-        limit = self.settings.max_size_mb * MEBIBYTE
-        if self.size + incoming > limit:
+        limit = self.settings.max_size_mb * self._megabyte
+        if self.size >= limit:  # as in Azure, the message that reaches the limit is taken
             raise errors.quota_exceeded(self.name, self.size, limit)
         now = self._scheduler.clock()
         log = self.active.log
@@ -104,6 +106,15 @@ class Queue:
             raise errors.message_not_found()
         log.delete((row.sequence, row.state, row.size) for row in scheduled)
 
+    def admit(self, link: IncomingLink) -> None:
+        """A link to send on, until it leaves or is turned away. Raises AmqpError."""
+        self.check_sends()
+        self._senders.add(link)
+
+    def leave(self, link: IncomingLink) -> None:
+        """A link to send on is gone."""
+        self._senders.discard(link)
+
     def check_sends(self) -> None:
         """Raises AmqpError where the queue is deleted or its status forbids sending."""
         if self._deleted:
@@ -117,7 +128,10 @@ class Queue:
             raise errors.entity_disabled(self.name, "receive")
 
     def change(self, settings: QueueSettings, rules: tuple[AccessRule, ...]) -> None:
-        """Take new settings and rules; receivers are turned away where those forbid receiving."""
+        """Take new settings and rules; links that a new status forbids are turned away.
+
+        Azure tells them `detach-forced`; what is wrong they hear when they attach again.
+        """
         window = settings.duplicate_window - self.settings.duplicate_window
         if window:
             self._store.write(
@@ -125,16 +139,24 @@ class Queue:
             )
         self.settings = self.active.settings = self.dead_letter.settings = settings
         self.rules = rules
+        changed = errors.entity_changed(self.name)
+        if not settings.status.sends:
+            self._refuse_senders(changed)
         if not settings.status.receives:
             for entity in (self.active, self.dead_letter):
-                entity.log.refuse_listeners(errors.entity_disabled(self.name, "receive"))
+                entity.log.refuse_listeners(changed)
 
     def close(self) -> None:
-        """The queue was deleted: locks are lost, receivers turned away, senders refused."""
+        """The queue was deleted: locks are lost, links turned away."""
         self._deleted = True
+        self._refuse_senders(errors.entity_not_found(self.name))
         for entity in (self.active, self.dead_letter):
             entity.forget()
             entity.log.refuse_listeners(errors.entity_not_found(self.name))
+
+    def _refuse_senders(self, error: AmqpError) -> None:
+        for link in tuple(self._senders):  # each leaves as it is detached
+            link.detach(error)
 
     def _row(self, sequence: int, message: NewMessage, now: int) -> Row:
         ttl = min(message.ttl if message.ttl is not None else FOREVER_MS, self.settings.default_ttl)

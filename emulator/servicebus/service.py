@@ -11,7 +11,7 @@ from emulator.servicebus.envelope import amend
 from emulator.servicebus.management import Management
 from emulator.servicebus.nodes import QueueNode
 from emulator.servicebus.queue import DEAD_LETTER_SUFFIX
-from emulator.servicebus.settings import MAX_MESSAGE_BYTES
+from emulator.servicebus.settings import MAX_MESSAGE_BYTES, MEBIBYTE
 from emulator.store import Store
 
 ROOT_RULE = "RootManageSharedAccessKey"
@@ -25,9 +25,12 @@ _EVERYTHING = frozenset(Right)
 class ServiceBus:
     """The namespace as a `Service`. Made inside a running event loop."""
 
-    def __init__(self, store: Store, root_key: bytes) -> None:
-        """`root_key` is the key of RootManageSharedAccessKey, its text as bytes."""
-        self.broker = Broker(store, amend)
+    def __init__(self, store: Store, root_key: bytes, *, megabyte: int = MEBIBYTE) -> None:
+        """`root_key` is the key of RootManageSharedAccessKey, its text as bytes.
+
+        `megabyte`: the bytes that count as one of a queue's size.
+        """
+        self.broker = Broker(store, amend, megabyte=megabyte)
         self.store = store
         self._root_key = root_key
 

@@ -289,7 +289,7 @@ async def test_of_a_batch_with_a_damaged_event_nothing_is_kept(namespace: Namesp
     attach = Attach(HUB, settled=False, selector=None, properties={})
     node = namespace.hubs.node(HUB)
     assert isinstance(node, SenderNode)
-    target = node.open_target(attach)
+    target = node.open_target(attach, Link())
     damaged = section(MESSAGE_ANNOTATIONS, ["no map"]) + data_section(b"damaged")
     batch = data_section(data_section(b"sound")) + data_section(damaged)
     with pytest.raises(DecodeError):

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from emulator.amqp.node import AmqpError
-from emulator.servicebus.broker import QueueExistsError
+from emulator.servicebus.broker import Broker, QueueExistsError
 from emulator.servicebus.entity import Entity
 from emulator.servicebus.queue import NewMessage
 from emulator.servicebus.settings import QueueSettings
-from tests.emulator_servicebus.world import LOCK, START, World
+from emulator.store import Store
+from tests.emulator_servicebus.world import LOCK, START, World, amend
 
 
 @pytest.fixture
@@ -210,16 +211,30 @@ async def test_history_survives_a_kill(world: World) -> None:
 async def test_a_full_queue_takes_nothing_of_a_batch(world: World) -> None:
     queue = world.create()
     queue.settings = QueueSettings(max_size_mb=1)
+    world.send(queue, *["x" * 200_000] * 6)  # the batch that reaches the limit is taken
+    size = queue.size
     with pytest.raises(AmqpError, match="resource-limit-exceeded"):
-        world.send(queue, *["x" * 200_000] * 6)
-    assert queue.size == 0
-    world.send(queue, *["x" * 200_000] * 5)
-    with pytest.raises(AmqpError, match="resource-limit-exceeded"):
-        world.send(queue, "x" * 200_000)
-    (delivery,) = queue.active.receive(1)
+        world.send(queue, "y", "y")
+    assert queue.size == size
+    delivery, *others = queue.active.receive(6)
     queue.active.reject(delivery.token, {})
     with pytest.raises(AmqpError, match="resource-limit-exceeded"):
-        world.send(queue, "x" * 200_000)  # dead letters count, too
+        world.send(queue, "y")  # dead letters count, too
+    queue.active.complete(others[0].token)
+    world.send(queue, "y")  # there is room again
+
+
+async def test_a_megabyte_can_be_as_few_bytes_as_a_test_wants(tmp_path: Path) -> None:
+    store = Store(tmp_path / "azure.db")
+    broker = Broker(store, amend, megabyte=1)
+    queue = broker.create("q", QueueSettings(max_size_mb=1024), ())
+    queue.send([NewMessage(b"x" * 1024)])
+    with pytest.raises(AmqpError, match="Max entity size in bytes: 1024"):
+        queue.send([NewMessage(b"y")])
+    queue.active.take(1)
+    queue.send([NewMessage(b"y")])
+    broker.close()
+    store.close()
 
 
 async def test_locks_lost_by_a_kill_count_as_deliveries(world: World) -> None:

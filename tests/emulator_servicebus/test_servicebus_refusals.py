@@ -12,6 +12,7 @@ from azure.servicebus.exceptions import (
     MessageSizeExceededError,
     MessagingEntityDisabledError,
     MessagingEntityNotFoundError,
+    ServiceBusConnectionError,
     ServiceBusError,
     ServiceBusQuotaExceededError,
 )
@@ -146,12 +147,19 @@ async def test_a_disabled_queue_refuses(shared_namespace: Namespace) -> None:
         async with sender, receiver:
             await sender.send_messages(ServiceBusMessage("a"))
             broker.update(queue, QueueSettings(status=Status.SEND_DISABLED), ())
+            with pytest.raises(ServiceBusConnectionError):  # its link was detached
+                await sender.send_messages(ServiceBusMessage("b"))
             with pytest.raises(MessagingEntityDisabledError):
                 await sender.send_messages(ServiceBusMessage("b"))
             assert texts(await receive(receiver, 1)) == ["a"]
             broker.update(queue, QueueSettings(status=Status.RECEIVE_DISABLED), ())
+            with pytest.raises(ServiceBusConnectionError):
+                await receiver.receive_messages(1, WAIT)
             with pytest.raises(MessagingEntityDisabledError):
                 await receiver.receive_messages(1, WAIT)
+            await sender.send_messages(ServiceBusMessage("c"))
+            broker.update(queue, QueueSettings(), ())
+            assert texts(await receive(receiver, 1)) == ["c"]
 
 
 async def test_deleting_a_queue_detaches_its_links(shared_namespace: Namespace) -> None:
@@ -163,11 +171,16 @@ async def test_deleting_a_queue_detaches_its_links(shared_namespace: Namespace) 
             await sender.send_messages(ServiceBusMessage("b"))
             assert texts(await receive(receiver, 2)) == ["a", "b"]
             shared_namespace.service.broker.delete(queue)
+            with pytest.raises(ServiceBusConnectionError):  # its link was detached
+                await sender.send_messages(ServiceBusMessage("c"))
             with pytest.raises(MessagingEntityNotFoundError):
                 await sender.send_messages(ServiceBusMessage("c"))
             with pytest.raises(MessagingEntityNotFoundError):
                 await receiver.receive_messages(1, WAIT)
-    assert create(shared_namespace, "deleted").active.log.totals == (0, 0, 0, 0)
+            again = create(shared_namespace, "deleted")
+            assert again.active.log.totals == (0, 0, 0, 0)
+            await sender.send_messages(ServiceBusMessage("d"))
+            assert texts(await receive(receiver, 1)) == ["d"]
 
 
 async def test_sessions_are_not_emulated(shared_namespace: Namespace, shared_queue: Queue) -> None:
