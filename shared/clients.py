@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import certifi
 import uamqp
@@ -73,15 +74,20 @@ class AzureClients:
         return self.cosmos.get_database_client(self.settings.cosmos_database)
 
     def service_bus(self, namespace: str) -> ServiceBusClient:
-        """The client of one namespace. Raises KeyError for a name not in the settings."""
+        """The client of one namespace. Raises KeyError for a name not in the settings.
+
+        It tries everything once only.
+        """
         opened = self._opened.get(namespace)
         if isinstance(opened, ServiceBusClient):
             return opened
         value = self.settings.servicebus_namespaces[namespace].get_secret_value()
+        # Its user tries again: the SDK's own attempts hide for 15 s that a queue is disabled.
+        options: dict[str, Any] = {"ssl_context": self._ssl_context, "retry_total": 0}
         client = (
-            ServiceBusClient.from_connection_string(value, ssl_context=self._ssl_context)
+            ServiceBusClient.from_connection_string(value, **options)
             if _is_connection_string(value)
-            else ServiceBusClient(value, self._credential, ssl_context=self._ssl_context)
+            else ServiceBusClient(value, self._credential, **options)
         )
         self._opened[namespace] = client
         self._stack.push_async_callback(client.close)
