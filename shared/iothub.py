@@ -46,10 +46,18 @@ class DeviceOffline(Conflict):
     """The gateway is not connected, or did not answer in time."""
 
 
+class TwinChanged(Conflict):
+    """The twin is no longer the one whose ETag was given."""
+
+
 @dataclass(frozen=True)
 class DeviceTwin:
-    """What the hub knows of a device. `status` is `Connected` or `Disconnected`."""
+    """What the hub knows of a device. `status` is `Connected` or `Disconnected`.
 
+    `etag` changes with what services write: desired properties and tags.
+    """
+
+    etag: str
     status: str
     reported: Mapping[str, Any]
     desired: Mapping[str, Any]
@@ -113,6 +121,7 @@ class IotHub:
         """Raises NotFound for a device without identity."""
         twin = await self._run(lambda hub: hub.get_twin(device_id))
         return DeviceTwin(
+            etag=str(twin.etag),
             status=str(twin.connection_state),
             reported=twin.properties.reported or {},
             desired=twin.properties.desired or {},
@@ -125,11 +134,15 @@ class IotHub:
         *,
         desired: Mapping[str, Any] | None = None,
         tags: Mapping[str, Any] | None = None,
+        etag: str = "*",
     ) -> None:
-        """Merge desired properties and tags; None as a value removes it. Raises NotFound."""
+        """Merge desired properties and tags; None as a value removes it.
+
+        Raises NotFound, and TwinChanged where the twin's ETag is another one.
+        """
         properties = TwinProperties(desired=dict(desired)) if desired is not None else None
         patch = Twin(tags=dict(tags) if tags is not None else None, properties=properties)
-        await self._run(lambda hub: hub.update_twin(device_id, patch, "*"))
+        await self._run(lambda hub: hub.update_twin(device_id, patch, etag))
 
     async def create_device(self, device_id: str, keys: DeviceKeys) -> None:
         """Register an identity. Raises Conflict where it exists."""
@@ -296,8 +309,10 @@ def _from_status(status: int, text: str) -> MyMoteError:
             return DeviceOffline("The gateway is offline.")
         case 404:
             return NotFound("IoT Hub does not know this device.")
-        case 409 | 412:
-            return Conflict("IoT Hub has it already, or it changed in the meantime.")
+        case 409:
+            return Conflict("IoT Hub has it already.")
+        case 412:
+            return TwinChanged("It changed in IoT Hub in the meantime; try again.")
         case 504:
             return DeviceOffline("The gateway did not answer in time.")
         case 429:

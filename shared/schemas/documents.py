@@ -101,6 +101,8 @@ class DeviceDocument(BaseModel):
     state_stream: str = ""  # "{event hub}/{partition}"
     state_position: int = -1  # sequence number in it
     paired_at: datetime  # equals the pairing's started_at
+    # Until it is "paired", only the gateway's own document tells whether the account has it.
+    phase: Literal["pairing", "paired", "unpairing"] = "paired"
 
     @property
     def owner(self) -> str:

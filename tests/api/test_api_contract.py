@@ -97,9 +97,11 @@ async def test_statistics_are_those_of_the_ledger_and_of_this_pairing(
     client: httpx.AsyncClient, alice: Customer, stores: pairing.Stores, resources: Resources
 ) -> None:
     gateway = await new_gateway(stores)
-    device = (await pairing.pair(stores, pairing_request(alice, gateway))).device
-    device = device.model_copy(update={"stat_device_id": f"hub:2:{gateway.device_id}"})
-    await stores.devices.put(device)
+    await pairing.pair(stores, pairing_request(alice, gateway))
+    found = await stores.devices.get_with_etag(alice.user_id, gateway.device_id)
+    assert found is not None
+    device = found[0].model_copy(update={"stat_device_id": f"hub:2:{gateway.device_id}"})
+    assert await stores.devices.put(device, found[1])
     today = datetime.now(UTC).date()
     ledger = Ledger(
         id=gateway.device_id,

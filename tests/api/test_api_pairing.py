@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from services.api.logic import pairing
+from services.api.logic import intervals, pairing
 from services.api.logic.ids import new_device_key
 from services.api.resources import Resources
 from shared.errors import Conflict, InvalidRequest, NotFound
@@ -28,9 +28,12 @@ async def test_of_many_accounts_that_pair_at_once_exactly_one_wins(
         assert all(isinstance(one, Conflict) for one in outcomes if one is not winners[0])
         found = await stores.gateways.get(gateway.device_id)
         assert found is not None
-        assert pairing.owner_of(found[0]) == winners[0].device.user_id
+        assert intervals.owner_of(found[0]) == winners[0].device.user_id
         views = [await stores.devices.get(one.user_id, gateway.device_id) for one in customers]
         assert [view.user_id for view in views if view] == [winners[0].device.user_id]
+        twin = await stores.hub.get_twin(gateway.device_id)
+        assert twin.tags["user_id"] == winners[0].device.user_id
+        assert twin.desired["wipe"] == pairing.wipe_order(winners[0].device.paired_at)
 
 
 async def test_an_online_gateway_is_told_to_wipe_and_its_state_is_taken_over(
@@ -41,7 +44,10 @@ async def test_an_online_gateway_is_told_to_wipe_and_its_state_is_taken_over(
     async with connected(made.device_connection_string, stack.settings.bind, port) as gateway:
         gateway.report({"fwversion": "1.2.3", "app_name": "demo", "connectivity": "LTE"})
         paired = await pairing.pair(stores, pairing_request(alice, made, "Boiler"))
-        assert await gateway.method() == ("reboot", {"wipe": True})
+        assert await gateway.method() == (
+            "reboot",
+            {"wipe": pairing.wipe_order(paired.device.paired_at)},
+        )
     assert paired.rebooted
     assert (paired.device.fwversion, paired.device.app_name) == ("1.2.3", "demo")
     assert paired.device.status == "Connected"
@@ -78,7 +84,10 @@ async def test_an_interrupted_pairing_is_completed_by_calling_again(
     port = stack.settings.mqtt_port
     async with connected(made.device_connection_string, stack.settings.bind, port) as gateway:
         again = await pairing.pair(stores, pairing_request(alice, made, "Boiler"))
-        assert await gateway.method() == ("reboot", {"wipe": True})
+        assert await gateway.method() == (
+            "reboot",
+            {"wipe": pairing.wipe_order(again.device.paired_at)},
+        )
     assert not again.already
     assert again.device.paired_at == first.device.paired_at
     found = await stores.gateways.get(made.device_id)

@@ -1,37 +1,45 @@
 """Pairing a gateway with an account, and ending it (design.md, "Who owns a message").
 
 The gateway's document is the truth and changes under its ETag; all else follows from it and
-is repeated by calling again where it was interrupted.
+is repeated by calling again where it was interrupted. Whatever runs at the same time or stops
+halfway, these hold:
+
+- The device's entry in its account is marked as under way before the truth changes, and as
+  settled only after the truth was seen again. So an entry that a kill left behind is known as
+  one to compare with the truth (`services.api.logic.devices`).
+- The twin is written under its ETag, read before the truth was. So the tags of a pairing that
+  ended in the meantime are never set, and those of a later one never overwritten.
 """
 
-import contextlib
 import logging
-import re
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-from pydantic import ValidationError
-
+from services.api.logic import intervals
 from services.api.logic.devices import no_such_device
-from services.api.logic.ids import check_group_id, device_id_of
+from services.api.logic.ids import device_id_of
+from services.api.logic.pairing_request import PairingRequest, check
+from services.api.logic.twins import with_state_of
 from services.api.store.accounts import Accounts
 from services.api.store.devices import Devices
 from services.api.store.gateways import Gateways
 from services.api.store.groups import Groups
-from shared.errors import Conflict, InvalidRequest, NotFound
-from shared.iothub import DeviceTwin, IotHub
-from shared.schemas.contract import ConnectionState
+from shared.errors import Conflict, NotFound
+from shared.iothub import DeviceTwin, IotHub, TwinChanged
 from shared.schemas.documents import DeviceDocument, Gateway, Pairing
-from shared.schemas.messages import ReportedProperties
+
+__all__ = ["Paired", "PairingRequest", "Stores", "pair", "unpair"]
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS = 5  # under an ETag, before giving up
-_TAGS = ("user_id", "group_id", "name")
-_NAME = re.compile(r"[^\x00-\x1f\x7f]{1,100}")
-_LOCATION = re.compile(r"(-?\d{1,2}(?:\.\d{1,9})?),(-?\d{1,3}(?:\.\d{1,9})?)")
+ATTEMPTS = 10  # under an ETag, before giving up
+TAGS = ("user_id", "group_id", "name")
+
+
+def utc_now() -> datetime:
+    """The clock of pairings."""
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True)
@@ -43,17 +51,7 @@ class Stores:
     gateways: Gateways
     devices: Devices
     hub: IotHub
-
-
-@dataclass(frozen=True)
-class PairingRequest:
-    """What an owner says about a gateway. `location` is "lat,lon" in degrees, or ""."""
-
-    user_id: str
-    device_key: str
-    name: str
-    location: str = ""
-    group_id: str = ""
+    clock: Callable[[], datetime] = utc_now
 
 
 @dataclass(frozen=True)
@@ -65,43 +63,35 @@ class Paired:
     rebooted: bool
 
 
-def current(gateway: Gateway) -> Pairing | None:
-    """The pairing in force, if there is one."""
-    last = gateway.pairings[-1] if gateway.pairings else None
-    return last if last and last.ended_at is None else None
-
-
-def owner_of(gateway: Gateway) -> str | None:
-    """The user id of the account that the gateway belongs to now."""
-    pairing = current(gateway)
-    return pairing.user_id if pairing else None
+class EndedMeanwhile(Conflict):
+    """The pairing that is being made was ended by somebody else."""
 
 
 async def pair(stores: Stores, request: PairingRequest) -> Paired:
     """Give a gateway to an account, and have it wipe what it stored for nobody or others.
 
     Raises InvalidRequest, NotFound (account, group or device key), Conflict (paired with
-    another account) and Unavailable. Calling again completes what was interrupted; of what is
-    complete it changes nothing.
+    another account, or unpaired meanwhile) and Unavailable. Calling again completes what was
+    interrupted; of what is complete it changes nothing.
     """
     device_id = device_id_of(request.device_key)
-    await _check(stores, request)
+    await check(stores.accounts, stores.groups, request)
     if await stores.gateways.get(device_id) is None:
         raise NotFound("No gateway has this device key; check it on the gateway's label.")
     twin = await _twin(stores.hub, device_id)
-    pairing, gateway_type = await _claim(stores.gateways, device_id, request)
+    gateway, pairing = await _claim(stores, device_id, request)
     document = await stores.devices.get(request.user_id, device_id)
     if document is None or document.paired_at != pairing.started_at:
-        # A former owner's messages must not reach this one's app.
-        await stores.hub.purge_messages(device_id)
-        document = _document(request, device_id, pairing, twin, gateway_type)
-        await stores.devices.put(document)
-    elif pairing.completed_at:
+        document = await _enter(stores, with_state_of(twin, _entry(request, gateway, pairing)))
+    elif pairing.completed_at and document.phase == "paired":
         return Paired(document, already=True, rebooted=False)
-    values = (request.user_id, document.group_id, document.name)
-    await stores.hub.patch_twin(device_id, tags=dict(zip(_TAGS, values, strict=True)))
-    rebooted = await _reboot(stores.hub, device_id)
-    await _complete(stores, device_id, pairing)
+    try:
+        rebooted = await _reboot(stores.hub, device_id, pairing)
+        await _write_twin(stores, document, twin.etag)
+        document = await _settle(stores, document)
+    except EndedMeanwhile:
+        await _clean_up(stores, document.user_id, device_id, document.paired_at)
+        raise
     return Paired(document, already=False, rebooted=rebooted)
 
 
@@ -111,31 +101,20 @@ async def unpair(stores: Stores, user_id: str, device_id: str) -> None:
     Raises NotFound where it does not belong to the account. Calling again completes what was
     interrupted.
     """
-    pairing = await _last_pairing(stores.gateways, user_id, device_id)
-    if pairing.ended_at is None:
-        # First, while nobody else can have set theirs. A gateway that the hub lost has none.
-        with contextlib.suppress(NotFound):
-            await stores.hub.patch_twin(device_id, tags=dict.fromkeys(_TAGS))
-        await _end(stores.gateways, user_id, device_id)
-    await stores.devices.delete(user_id, device_id, paired_at=pairing.started_at)
-
-
-async def _check(stores: Stores, request: PairingRequest) -> None:
-    if not _NAME.fullmatch(request.name):
-        raise InvalidRequest("A device's name is 1 to 100 characters without control characters.")
-    if request.location and not _is_location(request.location):
-        raise InvalidRequest('A location is "lat,lon" in degrees, like "41.890210,12.492231".')
-    if await stores.accounts.get(request.user_id) is None:
-        raise NotFound("There is no account of this user id.")
-    if request.group_id and (
-        await stores.groups.get(request.user_id, check_group_id(request.group_id)) is None
-    ):
-        raise NotFound("This account has no group of this id.")
-
-
-def _is_location(text: str) -> bool:
-    match = _LOCATION.fullmatch(text)
-    return match is not None and abs(float(match[1])) <= 90 and abs(float(match[2])) <= 180
+    for _ in range(ATTEMPTS):
+        found = await stores.gateways.get(device_id)
+        pairings = found[0].pairings if found else []
+        pairing = next((each for each in reversed(pairings) if each.user_id == user_id), None)
+        if found is None or pairing is None:
+            raise no_such_device()
+        if pairing.ended_at is None:
+            await _mark_leaving(stores.devices, user_id, device_id)
+            ended = intervals.ended(found[0], stores.clock())
+            if not await stores.gateways.replace(ended, found[1]):
+                continue
+        await _clean_up(stores, user_id, device_id, pairing.started_at)
+        return
+    raise _contended()
 
 
 async def _twin(hub: IotHub, device_id: str) -> DeviceTwin:
@@ -149,61 +128,136 @@ async def _twin(hub: IotHub, device_id: str) -> DeviceTwin:
 
 
 async def _claim(
-    gateways: Gateways, device_id: str, request: PairingRequest
-) -> tuple[Pairing, str]:
-    """The account's pairing, begun now or before, and the gateway's type."""
-    for _ in range(ATTEMPTS):
-        gateway, etag = await _read(gateways, device_id)
-        pairing = current(gateway)
-        if pairing and pairing.user_id == request.user_id:
-            return pairing, gateway.type
-        if pairing:
-            raise Conflict("This gateway is paired with another account; it must unpair it first.")
-        pairing = Pairing(
-            user_id=request.user_id,
-            device_name=request.name,
-            started_at=max(
-                [datetime.now(UTC), *(p.ended_at for p in gateway.pairings[-1:] if p.ended_at)]
-            ),
-        )
-        claimed = gateway.model_copy(update={"pairings": [*gateway.pairings, pairing]})
-        if await gateways.replace(claimed, etag):
-            return pairing, gateway.type
-    raise _contended()
-
-
-async def _complete(stores: Stores, device_id: str, pairing: Pairing) -> None:
+    stores: Stores, device_id: str, request: PairingRequest
+) -> tuple[Gateway, Pairing]:
+    """The gateway with the account's pairing, begun now or before."""
     for _ in range(ATTEMPTS):
         gateway, etag = await _read(stores.gateways, device_id)
-        present = current(gateway)
-        if present is None or present.started_at != pairing.started_at:
-            await stores.devices.delete(pairing.user_id, device_id, paired_at=pairing.started_at)
-            raise Conflict("The gateway was unpaired in the meantime.")
-        done = present.model_copy(update={"completed_at": datetime.now(UTC)})
-        if await stores.gateways.replace(_with_last(gateway, done), etag):
-            return
+        pairing = intervals.current(gateway)
+        if pairing and pairing.user_id == request.user_id:
+            return gateway, pairing
+        if pairing:
+            raise Conflict("This gateway is paired with another account; it must unpair it first.")
+        claimed = intervals.begun(gateway, request.user_id, request.name, stores.clock())
+        if await stores.gateways.replace(claimed, etag):
+            return claimed, claimed.pairings[-1]
     raise _contended()
 
 
-async def _end(gateways: Gateways, user_id: str, device_id: str) -> None:
+def _entry(request: PairingRequest, gateway: Gateway, pairing: Pairing) -> DeviceDocument:
+    return DeviceDocument(
+        id=gateway.device_id,
+        device_id=gateway.device_id,
+        user_id=request.user_id,
+        device_key=request.device_key,
+        group_id=request.group_id,
+        name=pairing.device_name,
+        type=gateway.type,
+        location=request.location,
+        paired_at=pairing.started_at,
+        phase="pairing",
+    )
+
+
+async def _enter(stores: Stores, document: DeviceDocument) -> DeviceDocument:
+    """The device's entry of this pairing: made, or made meanwhile by a call like this one."""
+    # A former owner's messages must not reach this one's app.
+    await stores.hub.purge_messages(document.device_id)
     for _ in range(ATTEMPTS):
-        gateway, etag = await _read(gateways, device_id)
-        pairing = current(gateway)
-        if pairing is None or pairing.user_id != user_id:
+        found = await stores.devices.get_with_etag(document.user_id, document.device_id)
+        if found and found[0].paired_at > document.paired_at:
+            raise _ended_meanwhile()
+        if found and found[0].paired_at == document.paired_at:
+            return found[0]
+        if await stores.devices.put(document, found[1] if found else None):
+            return document
+    raise _contended()
+
+
+async def _reboot(hub: IotHub, device_id: str, pairing: Pairing) -> bool:
+    try:
+        await hub.invoke_method(device_id, "reboot", {"wipe": wipe_order(pairing.started_at)})
+    except Conflict as error:
+        # It finds the order in its twin; what it stored before is refused by its time anyway.
+        log.info("gateway not rebooted at pairing", extra={"reason": str(error)})
+        return False
+    return True
+
+
+def wipe_order(started_at: datetime) -> str:
+    """What tells a gateway to wipe, once for each pairing; a later pairing's is greater."""
+    return started_at.isoformat(timespec="microseconds")
+
+
+async def _write_twin(stores: Stores, document: DeviceDocument, etag: str) -> None:
+    """`etag` is the twin's, read before the pairing was seen in force."""
+    values = (document.user_id, document.group_id, document.name)
+    for _ in range(ATTEMPTS):
+        try:
+            await stores.hub.patch_twin(
+                document.device_id,
+                desired={"wipe": wipe_order(document.paired_at)},
+                tags=dict(zip(TAGS, values, strict=True)),
+                etag=etag,
+            )
+        except TwinChanged:
+            etag = (await stores.hub.get_twin(document.device_id)).etag
+            gateway, _ = await _read(stores.gateways, document.device_id)
+            _require_in_force(gateway, document)
+            continue
+        return
+    raise _contended()
+
+
+async def _settle(stores: Stores, document: DeviceDocument) -> DeviceDocument:
+    """Complete the pairing, and the device's entry with the state of its twin.
+
+    What the gateway reported since the pairing began is in the twin or comes to ingest after
+    the entry was made; its ETag tells if ingest wrote meanwhile. Completing changes the
+    truth's ETag, so an unpairing that is under way marks the entry anew before it goes on.
+    """
+    for _ in range(ATTEMPTS):
+        found = await stores.devices.get_with_etag(document.user_id, document.device_id)
+        twin = await stores.hub.get_twin(document.device_id)
+        gateway, etag = await _read(stores.gateways, document.device_id)
+        _require_in_force(gateway, document)
+        if found is None:
+            raise _ended_meanwhile()
+        done = intervals.completed(gateway, stores.clock())
+        if not await stores.gateways.replace(done, etag):
+            continue
+        settled = with_state_of(twin, found[0]).model_copy(update={"phase": "paired"})
+        if await stores.devices.put(settled, found[1]):
+            return settled
+    raise _contended()
+
+
+async def _mark_leaving(devices: Devices, user_id: str, device_id: str) -> None:
+    for _ in range(ATTEMPTS):
+        found = await devices.get_with_etag(user_id, device_id)
+        if found is None:
             return
-        ended = pairing.model_copy(update={"ended_at": max(datetime.now(UTC), pairing.started_at)})
-        if await gateways.replace(_with_last(gateway, ended), etag):
+        if await devices.put(found[0].model_copy(update={"phase": "unpairing"}), found[1]):
             return
     raise _contended()
 
 
-async def _last_pairing(gateways: Gateways, user_id: str, device_id: str) -> Pairing:
-    found = await gateways.get(device_id)
-    pairings = found[0].pairings if found else []
-    for pairing in reversed(pairings):
-        if pairing.user_id == user_id:
-            return pairing
-    raise no_such_device()
+async def _clean_up(stores: Stores, user_id: str, device_id: str, started_at: datetime) -> None:
+    """Remove what a pairing that has ended left: the tags, if nobody has the gateway now, and
+    the device's entry."""
+    for _ in range(ATTEMPTS):
+        try:
+            twin = await stores.hub.get_twin(device_id)
+            gateway, _ = await _read(stores.gateways, device_id)
+            if intervals.current(gateway) is None:
+                await stores.hub.patch_twin(device_id, tags=dict.fromkeys(TAGS), etag=twin.etag)
+        except TwinChanged:
+            continue
+        except NotFound:
+            log.info("IoT Hub does not know the gateway any more")
+        await stores.devices.delete(user_id, device_id, paired_at=started_at)
+        return
+    raise _contended()
 
 
 async def _read(gateways: Gateways, device_id: str) -> tuple[Gateway, str]:
@@ -213,56 +267,14 @@ async def _read(gateways: Gateways, device_id: str) -> tuple[Gateway, str]:
     return found
 
 
-def _with_last(gateway: Gateway, pairing: Pairing) -> Gateway:
-    return gateway.model_copy(update={"pairings": [*gateway.pairings[:-1], pairing]})
+def _require_in_force(gateway: Gateway, document: DeviceDocument) -> None:
+    if not intervals.is_in_force(gateway, document.user_id, document.paired_at):
+        raise _ended_meanwhile()
+
+
+def _ended_meanwhile() -> EndedMeanwhile:
+    return EndedMeanwhile("The gateway was unpaired in the meantime.")
 
 
 def _contended() -> Conflict:
     return Conflict("The gateway is being changed by others at the same time; try again.")
-
-
-def _document(
-    request: PairingRequest,
-    device_id: str,
-    pairing: Pairing,
-    twin: DeviceTwin,
-    gateway_type: str,
-) -> DeviceDocument:
-    reported = _reported(twin.reported)
-    connected = twin.status == ConnectionState.CONNECTED
-    return DeviceDocument(
-        id=device_id,
-        device_id=device_id,
-        user_id=request.user_id,
-        device_key=request.device_key,
-        group_id=request.group_id,
-        name=pairing.device_name,
-        type=reported.type or gateway_type,
-        location=request.location,
-        connectivity=reported.connectivity or "",
-        fwversion=reported.fwversion or "",
-        app_name=reported.app_name or "",
-        app_version=reported.app_version or "",
-        ICCID=reported.ICCID or "",
-        status=ConnectionState.CONNECTED if connected else ConnectionState.DISCONNECTED,
-        paired_at=pairing.started_at,
-    )
-
-
-def _reported(properties: Mapping[str, Any]) -> ReportedProperties:
-    """What the gateway reported of itself; nothing where it reported nonsense."""
-    try:
-        return ReportedProperties.model_validate(properties)
-    except ValidationError:
-        log.warning("a twin's reported properties cannot be read")
-        return ReportedProperties()
-
-
-async def _reboot(hub: IotHub, device_id: str) -> bool:
-    try:
-        await hub.invoke_method(device_id, "reboot", {"wipe": True})
-    except Conflict as error:
-        # What it stored before the pairing is refused by its creation time all the same.
-        log.info("gateway not rebooted at pairing", extra={"reason": str(error)})
-        return False
-    return True

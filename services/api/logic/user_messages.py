@@ -6,7 +6,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 from services.api.logic.devices import no_such_device
-from services.api.logic.pairing import owner_of
+from services.api.logic.intervals import owner_of
 from services.api.store.devices import Devices
 from services.api.store.gateways import Gateways
 from shared.errors import Conflict, InvalidRequest, NotFound, TooLarge

@@ -8,6 +8,7 @@ import typer
 
 from services.api.logic import pairing
 from services.api.logic.ids import check_device_id, new_device_key
+from services.api.logic.intervals import current
 from services.api.logic.manufacturing import Manufactured, manufacture
 from services.api.operator.output import Row, print_fields, print_rows
 from services.api.operator.runner import AsJson, pairing_stores, run
@@ -141,7 +142,7 @@ def gateway_unpair(user_id: UserId, device_id: DeviceId, as_json: AsJson = False
 
 
 def _gateway_row(gateway: Gateway) -> dict[str, object]:
-    present = pairing.current(gateway)
+    present = current(gateway)
     return {
         "device_id": gateway.device_id,
         "type": gateway.type,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from fastapi import APIRouter
 
 from services.api.logic import views
-from services.api.logic.devices import devices_of_group, get_device
+from services.api.logic.devices import devices_of_account, devices_of_group, get_device
 from services.api.logic.statistics import device_stats
 from services.api.routes.dependencies import PREFIX, Caller, DeviceId, GroupId, Opened
 from services.api.routes.errors import refusals
@@ -22,7 +22,7 @@ router = APIRouter(prefix=PREFIX, tags=["devices"])
 )
 async def list_devices(resources: Opened, caller: Caller) -> list[DeviceSt]:
     """Every device of the account, ordered by id."""
-    documents = await resources.devices.of_account(caller.user_id)
+    documents = await devices_of_account(resources.devices, resources.gateways, caller.user_id)
     return [views.device_st(document) for document in documents]
 
 
@@ -38,7 +38,7 @@ async def list_devices_of_group(
 ) -> list[Device]:
     """The devices that are in the group, ordered by id."""
     documents = await devices_of_group(
-        resources.devices, resources.groups, caller.user_id, group_id
+        resources.devices, resources.gateways, resources.groups, caller.user_id, group_id
     )
     return [views.device(document) for document in documents]
 
@@ -51,7 +51,7 @@ async def list_devices_of_group(
 )
 async def read_device(resources: Opened, caller: Caller, device_id: DeviceId) -> list[DeviceSt]:
     """A list of one."""
-    document = await get_device(resources.devices, caller.user_id, device_id)
+    document = await get_device(resources.devices, resources.gateways, caller.user_id, device_id)
     return [views.device_st(document)]
 
 
@@ -63,7 +63,7 @@ async def read_device(resources: Opened, caller: Caller, device_id: DeviceId) ->
 )
 async def read_status(resources: Opened, caller: Caller, device_id: DeviceId) -> DeviceStatus:
     """`Connected` or `Disconnected`, as IoT Hub says it."""
-    document = await get_device(resources.devices, caller.user_id, device_id)
+    document = await get_device(resources.devices, resources.gateways, caller.user_id, device_id)
     return DeviceStatus(connectionState=document.status)
 
 
@@ -75,7 +75,7 @@ async def read_status(resources: Opened, caller: Caller, device_id: DeviceId) ->
 )
 async def read_statistics(resources: Opened, caller: Caller, device_id: DeviceId) -> DeviceStats:
     """Messages and bytes of this pairing: in all, today (UTC) and on the seven days before."""
-    document = await get_device(resources.devices, caller.user_id, device_id)
+    document = await get_device(resources.devices, resources.gateways, caller.user_id, device_id)
     ledger = await resources.ledgers.get(document.stat_device_id)
     return device_stats(document, ledger, datetime.now(UTC).date())
 

@@ -63,7 +63,7 @@ async def send_new_app(
     """Answered by the OTA service, where it is installed."""
     ids.check_ota_id(appid)
     ids.check_ota_id(appversionid)
-    await get_device(resources.devices, caller.user_id, device_id)
+    await get_device(resources.devices, resources.gateways, caller.user_id, device_id)
     raise _no_ota()
 
 
@@ -79,7 +79,7 @@ async def send_new_firmware(
 ) -> Result:
     """Answered by the OTA service, where it is installed."""
     ids.check_ota_id(firmwareid)
-    await get_device(resources.devices, caller.user_id, device_id)
+    await get_device(resources.devices, resources.gateways, caller.user_id, device_id)
     raise _no_ota()
 
 

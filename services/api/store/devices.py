@@ -7,6 +7,7 @@ from azure.core import MatchConditions
 from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import (
     CosmosAccessConditionFailedError,
+    CosmosResourceExistsError,
     CosmosResourceNotFoundError,
 )
 
@@ -22,12 +23,19 @@ class Devices:
 
     async def get(self, user_id: str, device_id: str) -> DeviceDocument | None:
         """A point read."""
+        found = await self.get_with_etag(user_id, device_id)
+        return found[0] if found else None
+
+    async def get_with_etag(
+        self, user_id: str, device_id: str
+    ) -> tuple[DeviceDocument, str] | None:
+        """A point read, with the ETag that `put` wants."""
         try:
             async with cosmos_call():
                 item = await self.container.read_item(device_id, partition_key=user_id)
         except CosmosResourceNotFoundError:
             return None
-        return DeviceDocument.model_validate(item)
+        return DeviceDocument.model_validate(item), item["_etag"]
 
     async def of_account(self, user_id: str) -> list[DeviceDocument]:
         """All devices of one account, ordered by id."""
@@ -38,10 +46,24 @@ class Devices:
         query = "SELECT * FROM c WHERE c.group_id = @group ORDER BY c.id"
         return await self._query(query, user_id, [{"name": "@group", "value": group_id}])
 
-    async def put(self, device: DeviceDocument) -> None:
-        """Create, or replace what an earlier pairing left."""
-        async with cosmos_call():
-            await self.container.upsert_item(device.model_dump(mode="json"))
+    async def put(self, device: DeviceDocument, etag: str | None = None) -> bool:
+        """Create, or replace what has this ETag; False where somebody else did meanwhile."""
+        body = device.model_dump(mode="json")
+        try:
+            async with cosmos_call():
+                if etag is None:
+                    await self.container.create_item(body)
+                else:
+                    await self.container.replace_item(
+                        device.id, body, etag=etag, match_condition=MatchConditions.IfNotModified
+                    )
+        except (
+            CosmosResourceExistsError,
+            CosmosResourceNotFoundError,
+            CosmosAccessConditionFailedError,
+        ):
+            return False
+        return True
 
     async def delete(self, user_id: str, device_id: str, *, paired_at: datetime) -> None:
         """Remove the device of one pairing; a later pairing's stays."""
