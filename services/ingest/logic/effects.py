@@ -70,14 +70,14 @@ def quota_warning(delivery: Delivery, kind: Charge, limit: int, day: date) -> No
 
     At most 100 bytes of text, as any notification.
     """
-    until = day + timedelta(days=1)
+    until = f"{day + timedelta(days=1)} 00:00 UTC"
     return Notification(
         id=_digest(delivery.event.device_id, "quota", day.isoformat()),
         user_id=delivery.user_id,
         device_id=delivery.event.device_id,
         device_name=delivery.device_name,
         level=Level.WARNING.value,
-        text=f"Quota of {limit} {UNITS[kind]} a day is used up: more are refused until {until} UTC",
+        text=f"Quota of {limit} {UNITS[kind]} a day is used up: more are refused until {until}",
         created_at=delivery.message.created_at,
         enqueued_at=delivery.event.enqueued_at,
     )

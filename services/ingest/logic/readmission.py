@@ -41,9 +41,10 @@ def hand_over(
 ) -> Plan:
     """The effects of delivering one gateway's `no_owner` messages to its first owner, in order.
 
-    Charged they are already. Those up to `ledger.handed_over` have no effect any more; the
-    ledger of the plan says how far this one goes. `waiting` is left as it is: only the caller
-    knows whether there are more.
+    They were charged when they were parked. Those up to `ledger.handed_over` have no effect any
+    more; the ledger of the plan says how far this one goes. The caller leaves out what was parked
+    above the committed position, since that is decided again, and knows whether more is
+    `waiting`.
     """
     plan = Plan()
     for each in sorted(parked, key=lambda each: each.sequence_number):

@@ -1,0 +1,225 @@
+"""Any stream, however it is cut, repeated, interrupted and replayed, against the oracle."""
+
+import re
+from base64 import b64decode
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from itertools import accumulate, cycle
+from typing import NamedTuple
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.ingest.logic.effects import DEVICE_ID
+from services.ingest.logic.events import RawEvent
+from services.ingest.logic.plan import Limits
+from shared.schemas.documents import Gateway, Ledger, Pairing
+from tests.ingest.admission_oracle import Oracle, Sent
+from tests.ingest.made_events import NOON, STREAM, gateway, raw_event
+from tests.ingest.simulated_path import Crashed, SimulatedPath
+
+DEVICES = [f"X400_{n}" * 4 for n in range(3)]
+QUOTA = 2
+PARKED_PER_DAY = 2
+LIMITS = Limits(data=QUOTA, notifications=QUOTA, parked=PARKED_PER_DAY)
+
+# Of the gateway's clock: near, on both sides of what is believed, and before it was made.
+HOURS_AHEAD = (0, 0.07, 0.1, -0.1, -1, -26, -100, -29 * 24, -31 * 24, -9000 * 24)
+OFFSETS = [timedelta(hours=hours) for hours in HOURS_AHEAD]
+
+
+class Step(NamedTuple):
+    """What happens next in the stream."""
+
+    device: int
+    repeats: int  # 0: a new message; else the last but so many of this device again
+    kind: str
+    numbered: bool
+    seconds: int  # since the event before
+    stored: timedelta | None
+
+
+class Cut(NamedTuple):
+    """How the next batch is taken."""
+
+    size: int
+    again: int  # so many events from before the position are delivered again
+    hours_late: int
+    crash_after: int | None  # effects
+
+
+steps = st.builds(
+    Step,
+    device=st.integers(0, len(DEVICES) - 1),
+    repeats=st.sampled_from((0, 0, 0, 1, 2, 3)),
+    kind=st.sampled_from(("data", "data", "data", "notification", "management", "garbage")),
+    numbered=st.sampled_from((True, True, True, False)),
+    seconds=st.sampled_from((0, 1, 60, 3600, 7 * 3600, 26 * 3600, -2)),
+    stored=st.sampled_from((None, None, *OFFSETS)),
+)
+cuts = st.builds(
+    Cut,
+    size=st.integers(1, 12),
+    again=st.integers(0, 8),
+    hours_late=st.sampled_from((0, 0, 1, 30)),
+    crash_after=st.none() | st.integers(0, 12),
+)
+
+
+@st.composite
+def gateways(draw: st.DrawFn) -> list[Gateway]:
+    """Each is paired now and then, with one of three accounts; or never."""
+    made = []
+    for device_id in DEVICES:
+        hours = draw(st.lists(st.integers(-10, 120), max_size=6, unique=True).map(sorted))
+        users = draw(st.lists(st.sampled_from("abc"), min_size=4, max_size=4))
+        bounds: list[datetime | None] = [NOON + timedelta(hours=each) for each in hours] + [None]
+        pairings = [
+            Pairing(user_id=user, device_name="", started_at=start, ended_at=end)
+            for user, start, end in zip(users, bounds[::2], bounds[1::2], strict=False)
+            if start is not None
+        ]
+        made.append(gateway(*pairings, device_id=device_id))
+    return made
+
+
+def sent(stream: Sequence[Step]) -> list[Sent]:
+    """The messages of a stream: mids grow, a repeated one says again when it was stored."""
+    history: dict[int, list[Sent]] = defaultdict(list)
+    made: list[Sent] = []
+    takens = accumulate((step.seconds for step in stream), initial=0)
+    for n, (step, seconds) in enumerate(zip(stream, takens, strict=False)):
+        taken = NOON + timedelta(seconds=seconds)
+        mine = history[step.device]
+        if 0 < step.repeats <= len(mine):
+            first = mine[-step.repeats]
+            stored = None if first.stored is None else first.taken + first.stored - taken
+            made.append(replace(first, sequence_number=n, taken=taken, stored=stored))
+            continue
+        mid = 2 * n if step.numbered else None
+        mine.append(Sent(n, DEVICES[step.device], step.kind, mid, taken, step.stored))
+        made.append(mine[-1])
+    return made
+
+
+def raw(message: Sent) -> RawEvent:
+    body = message.text
+    if message.kind == "management":
+        body = f'{{"event": "started", "detail": "{message.text}"}}'
+    created = None if message.stored is None else (message.taken + message.stored).isoformat()
+    return raw_event(
+        message.sequence_number,
+        body.encode(),
+        device_id=message.device_id,
+        mid=None if message.mid is None else str(message.mid),
+        created=created,
+        enqueued_at=message.taken,
+        type=message.kind,
+        level="2",
+    )
+
+
+def read(messages: Sequence[Sent], all_cuts: Sequence[Cut], owners: list[Gateway]) -> SimulatedPath:
+    """Everything read to its end, with pairings that become known as time goes on."""
+    path = SimulatedPath(owners, LIMITS)
+    events = [raw(each) for each in messages]
+    now = NOON
+    crashed = False
+    for cut in cycle(all_cuts):
+        begin = path.position + 1
+        if begin >= len(events):
+            break
+        batch = events[max(0, begin - cut.again) : begin + cut.size]
+        hub = max(each.taken for each in messages[: begin + cut.size])
+        now = max(now, hub + timedelta(hours=cut.hours_late))
+        try:
+            crash = None if crashed else cut.crash_after
+            path.process(batch, now, 10**9 if crash is None else crash)
+            crashed = False
+        except Crashed:
+            crashed = True
+    path.end(NOON + timedelta(days=400))
+    return path
+
+
+@settings(max_examples=200, deadline=None)
+@given(gateways(), st.lists(steps, max_size=60), st.lists(cuts, min_size=1, max_size=8))
+def test_every_message_becomes_what_the_design_says_whatever_happens_on_the_way(
+    owners: list[Gateway], stream: list[Step], all_cuts: list[Cut]
+) -> None:
+    messages = sent(stream)
+    oracle = Oracle(owners, QUOTA, PARKED_PER_DAY)
+    for message in messages:
+        oracle.take(message)
+    path = read(messages, all_cuts, owners)
+
+    assert queues(path) == oracle.queues
+    assert notifications(path) == oracle.notifications
+    assert warnings(path) == oracle.warnings
+    assert timeline(path) == oracle.timeline
+    assert parked(path) == oracle.parked
+    assert path.dropped == oracle.dropped
+    for one in owners:
+        assert statistics(path, one) == oracle.statistics(one.device_id)
+        ledger = path.ledgers.get(one.device_id, Ledger(id="", partition=STREAM))
+        assert ledger.highest_mid == oracle.devices[one.device_id].highest_mid
+
+
+def queues(path: SimulatedPath) -> dict[tuple[str, str], list[str]]:
+    found = defaultdict(list)
+    for user_id, queue in path.queues.items():
+        for message in queue.values():
+            found[user_id, message.properties[DEVICE_ID]].append(message.body.decode())
+    return found
+
+
+def notifications(path: SimulatedPath) -> set[tuple[str, str, str]]:
+    return {
+        (each.user_id, each.device_id, each.text)
+        for each in path.notifications.values()
+        if not each.text.startswith("Quota")
+    }
+
+
+def warnings(path: SimulatedPath) -> set[tuple[str, str, date]]:
+    found = set()
+    for each in path.notifications.values():
+        until = re.search(r"refused until (\S+) 00:00 UTC", each.text)
+        if until:
+            day = date.fromisoformat(until[1]) - timedelta(days=1)
+            assert (each.user_id, each.device_id, day) not in found
+            found.add((each.user_id, each.device_id, day))
+    return found
+
+
+def timeline(path: SimulatedPath) -> set[tuple[str, str, str]]:
+    found = set()
+    for each in path.timeline.values():
+        limit = re.search(r"on (\S+) UTC", each.detail)
+        text = f"parking_limit {limit[1]}" if limit else each.detail
+        found.add((each.user_id, each.device_id, text))
+    assert len(found) == len(path.timeline)
+    return found
+
+
+def parked(path: SimulatedPath) -> set[tuple[str, str, str, str]]:
+    """Without what was parked by an attempt that failed, and delivered by the next."""
+    kept = [
+        each
+        for each in path.parked.values()
+        if each.reason != "no_owner"
+        or each.sequence_number > path.ledgers[each.device_id].handed_over
+    ]
+    found: set[tuple[str, str, str, str]] = {
+        (each.holder, each.device_id, each.reason, b64decode(each.body).decode()) for each in kept
+    }
+    assert len(found) == len(kept)
+    return found
+
+
+def statistics(path: SimulatedPath, one: Gateway) -> tuple[int, int, dict[date, tuple[int, int]]]:
+    ledger = path.ledgers.get(one.device_id, Ledger(id="", partition=STREAM))
+    days = {day: (count.messages, count.bytes) for day, count in ledger.days.items()}
+    return ledger.messages, ledger.bytes, days
