@@ -1,0 +1,186 @@
+"""A whole run: traffic and faults from a seed, quiet, the check, and the report."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.ledger import plan
+from tests.ledger.checker import Report, check
+from tests.ledger.driver import Driver
+from tests.ledger.faults import Amounts, schedule
+from tests.ledger.oracle import Rules
+from tests.ledger.plan import GatewayPlan
+from tests.ledger.settle import settle
+from tests.ledger.trace import trace
+from tests.ledger.world import Setting, World, open_world
+
+TRACES = 10
+GREEDY, BROKEN = 10, 9  # every tenth gateway sends too much, every ninth garbage as well
+CLOCKS = {3: plan.AHEAD, 5: plan.BEHIND}  # gateways whose clock cannot be believed
+
+
+@dataclass(frozen=True)
+class Options:
+    """How much of everything. The same seed gives the same plan and the same schedule."""
+
+    seed: int = 1
+    messages: int = 5000
+    gateways: int = 100
+    accounts: int = 20
+    fleets: int = 2
+    seconds: float = 150.0
+    kills: int = 30
+    fleet_kills: int = 2
+    pauses: int = 4
+    changes: int = 32
+    refusals: int = 5
+    cuts: int = 20
+    repeats: float = 0.03
+    lost_pubacks: float = 0.01
+    settle_seconds: float = 90.0
+
+    @property
+    def unpaired(self) -> int:
+        """Gateways that nobody has paired to begin with."""
+        return max(2, self.gateways // 12)
+
+    @property
+    def rules(self) -> Rules:
+        """A quota that only the greedy gateways exceed."""
+        share = self.messages / self.gateways
+        return Rules(
+            data=int(share * 1.1), notifications=int(share * 0.4) + 2, parked=int(share * 0.3) + 1
+        )
+
+
+@dataclass
+class Outcome:
+    """What a run came to; `text` is the report for people."""
+
+    options: Options
+    report: Report
+    seconds: dict[str, float] = field(default_factory=dict)
+    text: str = ""
+
+
+async def run(options: Options, directory: Path, say: Callable[[str], None]) -> Outcome:
+    """One run in a directory of its own, which keeps its logs and records."""
+    setting = Setting(
+        accounts=options.accounts,
+        gateways=options.gateways,
+        unpaired=options.unpaired,
+        rules=options.rules,
+        repeats=options.repeats,
+        lost_pubacks=options.lost_pubacks,
+        seed=options.seed,
+    )
+    clock = _Clock()
+    async with open_world(directory, setting) as world:
+        say(f"{options.gateways} gateways of {options.accounts} accounts are made")
+        clock.lap("making")
+        await _start_fleets(world, options)
+        driver = Driver(world, say)
+        planned = schedule(
+            options.seed,
+            _amounts(options),
+            fleets=list(world.fleets),
+            accounts=options.accounts,
+            paired=range(options.gateways - options.unpaired),
+            unpaired=range(options.gateways - options.unpaired, options.gateways),
+        )
+        await driver.run(planned)
+        clock.lap("faults")
+        say("all faults are over")
+        await settle(world, options.settle_seconds, say)
+        clock.lap("quiet")
+        outcome = await judge(world, options)
+        clock.lap("check")
+        outcome.seconds = clock.laps
+        outcome.text = _text(outcome, world)
+        return outcome
+
+
+async def judge(world: World, options: Options) -> Outcome:
+    """The check of what a world has come to, with the traces of what is wrong."""
+    evidence = await world.evidence()
+    report = check(evidence)
+    logs = sorted((world.directory / "stack" / "logs").glob("ingest*.log"))
+    told = []
+    for violation in report.violations[:TRACES]:
+        told.append(str(violation))
+        if violation.key is not None:
+            told.append(trace(violation.key, evidence, report.expected, world.done, logs))
+    told += [str(each) for each in report.violations[TRACES:]]
+    return Outcome(options, report, text="\n".join(told))
+
+
+def plans(gateways: list[GatewayPlan], options: Options) -> list[GatewayPlan]:
+    """What each gateway sends and when it loses its power."""
+    chance = random.Random(f"plan {options.seed}")
+    greedy = range(0, len(gateways), GREEDY)
+    shares = plan.spread(options.messages, len(gateways), greedy=greedy)
+    cut = [chance.randrange(len(gateways)) for _ in range(options.cuts)]
+    return [
+        gateway.model_copy(
+            update={
+                "clock_offset": CLOCKS.get(number, 0.0),
+                "sends": plan.sends(
+                    chance, shares[number], options.seconds, broken=number % BROKEN == 0
+                ),
+                "cuts": plan.cuts(chance, cut.count(number), options.seconds),
+            }
+        )
+        for number, gateway in enumerate(gateways)
+    ]
+
+
+async def _start_fleets(world: World, options: Options) -> None:
+    planned = plans(world.gateways, options)
+    for number in range(options.fleets):
+        await world.start_fleet(f"fleet-{number + 1}", planned[number :: options.fleets])
+
+
+def _amounts(options: Options) -> Amounts:
+    return Amounts(
+        seconds=options.seconds,
+        kills=options.kills,
+        fleet_kills=options.fleet_kills,
+        pauses=options.pauses,
+        changes=options.changes,
+        refusals=options.refusals,
+    )
+
+
+def _text(outcome: Outcome, world: World) -> str:
+    """The report: what was done, what it came to, how to do it again."""
+    report, options = outcome.report, outcome.options
+    faults: dict[str, int] = {}
+    for done in world.done:
+        what = done.what.rpartition(" ")[0] if done.what[-1].isdigit() else done.what
+        faults[what.split(" user-")[0]] = faults.get(what.split(" user-")[0], 0) + 1
+    lines = [
+        f"{sum(report.outcomes.values())} messages of {options.gateways} gateways compared:",
+        *(f"  {count:6} {what}" for what, count in report.outcomes.most_common()),
+        f"{report.repeats} events of the stream were repetitions; {report.unsure} messages came "
+        "while their pairing was being written",
+        "faults: " + ", ".join(f"{count} {what}" for what, count in sorted(faults.items())),
+        "seconds: " + ", ".join(f"{what} {took:.1f}" for what, took in outcome.seconds.items()),
+        f"{len(report.violations)} violations" if report.violations else "no violation",
+        outcome.text,
+        f"again: --seed {options.seed}",
+    ]
+    return "\n".join(each for each in lines if each)
+
+
+class _Clock:
+    """How long each part took."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._since = time.monotonic()
+
+    def lap(self, name: str) -> None:
+        now = time.monotonic()
+        self.laps[name], self._since = now - self._since, now
