@@ -12,8 +12,13 @@ from starlette.routing import Route
 log = logging.getLogger(__name__)
 
 CHECK_SECONDS = 5.0
+OK = "ok"
 
 Check = Callable[[], Awaitable[object]]
+
+
+class NotReady(Exception):
+    """A check fails for a reason of our own, which `/readyz` shows to everybody."""
 
 
 def health_routes(checks: Callable[[], Mapping[str, Check]]) -> list[Route]:
@@ -28,12 +33,13 @@ def health_routes(checks: Callable[[], Mapping[str, Check]]) -> list[Route]:
 
     async def readyz(_request: Request) -> Response:
         named = checks()
-        results = await asyncio.gather(*(_passes(name, check) for name, check in named.items()))
-        outcome = dict(zip(named, results, strict=True))
-        ready = all(outcome.values())
-        answers = {name: "ok" if passed else "failing" for name, passed in outcome.items()}
+        results = await asyncio.gather(*(_answer(name, check) for name, check in named.items()))
+        ready = all(result == OK for result in results)
         return JSONResponse(
-            {"status": "ready" if ready else "not ready", "checks": answers},
+            {
+                "status": "ready" if ready else "not ready",
+                "checks": dict(zip(named, results, strict=True)),
+            },
             status_code=200 if ready else 503,
         )
 
@@ -43,14 +49,16 @@ def health_routes(checks: Callable[[], Mapping[str, Check]]) -> list[Route]:
     return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
 
 
-async def _passes(name: str, check: Check) -> bool:
+async def _answer(name: str, check: Check) -> str:
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             await check()
+    except NotReady as reason:
+        return str(reason)
     except Exception as error:
         log.warning(
             "readiness check fails",
             extra={"check": name, "error": f"{type(error).__name__}: {error}"},
         )
-        return False
-    return True
+        return "failing"
+    return OK

@@ -1,11 +1,11 @@
 """A local stack for the tests of one folder, with the services that they need."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from stack.demo import operator
-from stack.local import LocalStack
+from stack.local import NOTHING, LocalStack
 from stack.settings import StackSettings
 from tests.free_ports import free_ports
 
@@ -18,14 +18,17 @@ def settings_on_free_ports(state_dir: Path) -> StackSettings:
 
 
 @asynccontextmanager
-async def running_stack(state_dir: Path, *services: str) -> AsyncIterator[LocalStack]:
+async def running_stack(
+    state_dir: Path, *services: str, azure: Mapping[str, str] = NOTHING
+) -> AsyncIterator[LocalStack]:
     """The local Azure and some services, without any account.
 
     A service with a number (`ingest-2`) is one more process of it, on a port of its own.
+    `azure`: more of the local Azure's environment.
     """
     stack = LocalStack.prepare(settings_on_free_ports(state_dir))
     try:
-        await stack.start_azure()
+        await stack.start_azure(azure)
         await operator(stack.service_environment, "provision")
         for name in services:
             await stack.start_service(name, port=free_ports(1)[0] if "-" in name else None)

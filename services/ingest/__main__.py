@@ -76,7 +76,7 @@ async def _ingest(
 
 async def _work(resources: Resources, stop: asyncio.Task[bool]) -> None:
     """Consume until `stop`, then drain. Raises what ended it otherwise."""
-    following = asyncio.create_task(resources.directory.run())
+    following = asyncio.create_task(resources.stores.directory.run())
     consuming = asyncio.create_task(resources.consumer.run())
     await asyncio.wait({stop, following, consuming}, return_when=asyncio.FIRST_COMPLETED)
     await resources.consumer.drain()

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from azure.eventhub import CloseReason, EventData
 from azure.eventhub.aio import EventHubConsumerClient, PartitionContext
@@ -11,26 +11,26 @@ from azure.eventhub.amqp import AmqpAnnotatedMessage, AmqpMessageBodyType
 
 from services.ingest import metrics
 from services.ingest.logic.events import RawEvent
-from services.ingest.logic.pipeline import Partition, Pipeline
+from services.ingest.logic.garbage import TooMuchGarbage
+from services.ingest.logic.partition import Partition
+from services.ingest.logic.pipeline import Pipeline
+from services.ingest.logic.tending import Tending
 from services.ingest.settings import IngestSettings
 from services.ingest.store.ledgers import PartitionLost
 from services.ingest.store.retry import brief
+from shared.health import NotReady
 
 log = logging.getLogger(__name__)
 
 CLOSE_SECONDS = 2.0
 
 
-class NotRunning(Exception):
-    """The consumer does not take events, and why."""
-
-
 @dataclass
 class _Claim:
     """A partition of the stream in this process: one batch at a time."""
 
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    opened: Partition | None = None
+    partition: Partition
+    tending: asyncio.Task[None]
     in_hand: asyncio.Task[None] | None = None
     committed: EventData | None = None  # the last event behind a commit
     checkpointed_at: float = 0.0
@@ -41,30 +41,43 @@ class Consumer:
     """Reads the partitions that this process owns until it is stopped."""
 
     def __init__(
-        self, client: EventHubConsumerClient, pipeline: Pipeline, settings: IngestSettings
+        self,
+        client: EventHubConsumerClient,
+        pipeline: Pipeline,
+        tending: Tending,
+        settings: IngestSettings,
     ) -> None:
         self._client = client
         self._pipeline = pipeline
+        self._tending = tending
         self._settings = settings
         self._claims: dict[str, _Claim] = {}
         self._stopped: str | None = "it has not started yet"
+        self._halted = asyncio.Event()
 
     async def run(self) -> None:
-        """Take events until `drain`."""
+        """Take events until `drain`, or until there is too much garbage: then wait to be ended."""
         self._stopped = None
-        await self._client.receive_batch(
-            on_event_batch=self._on_batch,
-            on_partition_close=self._on_close,
-            on_error=self._on_error,
-            starting_position="-1",
-            prefetch=self._settings.prefetch,
-            max_batch_size=self._settings.max_batch_size,
-        )
+        receiving = asyncio.create_task(self._receive())
+        halted = asyncio.create_task(self._halted.wait())
+        try:
+            await asyncio.wait({receiving, halted}, return_when=asyncio.FIRST_COMPLETED)
+            if not self._halted.is_set():
+                return await receiving
+            # The partitions go: a process with other code may understand what is in them.
+            receiving.cancel()
+            await asyncio.wait({receiving})
+            await asyncio.Event().wait()
+        finally:
+            receiving.cancel()
+            halted.cancel()
 
     async def drain(self) -> None:
         """Finish and commit the batches in hand, then let the partitions go."""
         self._stopped = self._stopped or "it is stopping"
-        tasks = [each.in_hand for each in self._claims.values() if each.in_hand]
+        claims = list(self._claims.values())
+        await _end([each.tending for each in claims])
+        tasks = [each.in_hand for each in claims if each.in_hand]
         if tasks:
             _, unfinished = await asyncio.wait(tasks, timeout=self._settings.drain_seconds)
             for task in unfinished:
@@ -78,14 +91,35 @@ class Consumer:
             log.warning("the stream's links did not close in time")
 
     async def check(self) -> None:
-        """Raises NotRunning where no events are taken."""
+        """Raises NotReady, saying why, where no events are taken."""
         if self._stopped is not None:
-            raise NotRunning(self._stopped)
+            raise NotReady(self._stopped)
+
+    async def _receive(self) -> None:
+        await self._client.receive_batch(
+            on_event_batch=self._on_batch,
+            on_partition_initialize=self._on_open,
+            on_partition_close=self._on_close,
+            on_error=self._on_error,
+            starting_position="-1",
+            prefetch=self._settings.prefetch,
+            max_batch_size=self._settings.max_batch_size,
+        )
+
+    async def _on_open(self, context: PartitionContext) -> None:
+        """A partition is this process's: it is tended whether events come or not."""
+        left = self._claims.pop(context.partition_id, None)
+        if self._stopped is None:
+            partition = self._pipeline.partition(f"{context.eventhub_name}/{context.partition_id}")
+            tending = asyncio.create_task(self._tending.run(partition))
+            self._claims[context.partition_id] = _Claim(partition, tending)
+        if left is not None:  # the SDK failed to close it
+            await _end([left.tending])
 
     async def _on_batch(self, context: PartitionContext, events: list[EventData]) -> None:
-        claim = self._claims.setdefault(context.partition_id, _Claim())
         if self._stopped is not None:
             await asyncio.Event().wait()  # until the SDK cancels: no batch after the last one
+        claim = self._claims[context.partition_id]
         task = asyncio.create_task(self._work(claim, context, events))
         task.add_done_callback(_hear)
         claim.in_hand = task
@@ -96,21 +130,26 @@ class Consumer:
     async def _work(
         self, claim: _Claim, context: PartitionContext, events: Sequence[EventData]
     ) -> None:
-        async with claim.lock:
-            try:
-                if claim.opened is None:
-                    stream = f"{context.eventhub_name}/{context.partition_id}"
-                    claim.opened = await self._pipeline.open(stream)
-                await self._pipeline.process(claim.opened, [_raw(each) for each in events])
-            except PartitionLost:
-                claim.opened = None
-                metrics.LOST.inc()
-                raise
-            except BaseException:
-                claim.opened = None
-                raise
-            claim.committed = events[-1]
-            self._checkpoint(claim, context)
+        try:
+            await self._pipeline.process(claim.partition, [_raw(each) for each in events])
+        except PartitionLost:
+            metrics.LOST.inc()
+            raise
+        except TooMuchGarbage as garbage:
+            self._halt(garbage.reason)
+            return
+        claim.committed = events[-1]
+        self._checkpoint(claim, context)
+
+    def _halt(self, reason: str) -> None:
+        if self._halted.is_set():
+            return
+        self._stopped = (
+            f"stopped, for this is most likely our own fault: {reason}. Nothing of it is lost: "
+            "look at what is parked (mymote-operator parked list), mend ingest, and restart it."
+        )
+        log.error("ingest takes no more events: it is %s", self._stopped)
+        self._halted.set()
 
     def _checkpoint(self, claim: _Claim, context: PartitionContext) -> None:
         """Tell now and then how far the partition is, for the autoscaler; Cosmos has the truth."""
@@ -122,10 +161,11 @@ class Consumer:
         claim.checkpoint = asyncio.create_task(_write_checkpoint(claim, context))
 
     async def _on_close(self, context: PartitionContext, reason: CloseReason) -> None:
-        """The SDK let a partition go; the batch in hand ends before its next owner begins."""
+        """The SDK let a partition go; all work on it ends before its next owner begins."""
         claim = self._claims.pop(context.partition_id, None)
         if claim is None:
             return
+        await _end([claim.tending])
         if claim.in_hand is not None and not claim.in_hand.done():
             await asyncio.wait([claim.in_hand], timeout=CLOSE_SECONDS)
             claim.in_hand.cancel()
@@ -145,6 +185,13 @@ class Consumer:
             "the stream was interrupted; trying again",
             extra={"partition": partition, "error": brief(error)},
         )
+
+
+async def _end(tasks: Collection[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
 
 
 def _hear(task: asyncio.Task[None]) -> None:

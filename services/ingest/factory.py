@@ -2,10 +2,9 @@
 
 from starlette.applications import Starlette
 
-from services.ingest.consumer import NotRunning
 from services.ingest.resources import Resources
 from shared.database import STREAM
-from shared.health import Check, health_routes
+from shared.health import Check, NotReady, health_routes
 
 
 def create_app() -> Starlette:
@@ -27,4 +26,4 @@ def create_app() -> Starlette:
 
 
 async def _not_yet() -> None:
-    raise NotRunning("it waits for Azure")
+    raise NotReady("it waits for Azure")

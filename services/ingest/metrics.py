@@ -6,6 +6,19 @@ MESSAGES = Counter(
     "mymote_ingest_events_total", "Events by kind and what became of them.", ["kind", "outcome"]
 )
 PARKED = Counter("mymote_ingest_parked_total", "Parked messages by reason.", ["reason"])
+DROPPED = Counter(
+    "mymote_ingest_dropped_total",
+    "Messages above the cap of what is parked of a device and day, by reason.",
+    ["reason"],
+)
+HELD = Gauge(
+    "mymote_ingest_held_accounts",
+    "Accounts whose messages are held back since their queue refuses, by partition.",
+    ["partition"],
+)
+REDELIVERED = Counter(
+    "mymote_ingest_redelivered_total", "Parked messages that were delivered, by reason.", ["reason"]
+)
 BATCH_SIZE = Histogram(
     "mymote_ingest_batch_events",
     "Events received at once from a partition.",

@@ -9,18 +9,38 @@ from azure.cosmos.aio import DatabaseProxy
 from azure.eventhub.aio import EventHubConsumerClient
 
 from services.ingest.consumer import Consumer
+from services.ingest.logic.garbage import GarbageWatch
+from services.ingest.logic.hand_over import HandOver
+from services.ingest.logic.held import HeldAccounts
+from services.ingest.logic.leftovers import Leftovers
+from services.ingest.logic.orders import Orders
+from services.ingest.logic.outlets import Outlets
 from services.ingest.logic.pipeline import Pipeline
+from services.ingest.logic.tending import Tending
 from services.ingest.settings import IngestSettings
 from services.ingest.store.checkpoints import PositionCheckpoints
 from services.ingest.store.device_state import DeviceStateStore
 from services.ingest.store.directory import Directory
 from services.ingest.store.ledgers import LedgerStore
+from services.ingest.store.parked import ParkedStore
 from services.ingest.store.queues import AccountQueues
 from services.ingest.store.records import RecordStore
 from services.ingest.store.retry import persistently
 from shared.clients import open_azure
-from shared.database import DEVICES, STREAM
+from shared.database import DEVICES, PARKED, STREAM
 from shared.settings import AzureSettings
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Where the message path reads and puts things."""
+
+    queues: AccountQueues
+    directory: Directory
+    ledgers: LedgerStore
+    parked: ParkedStore
+    records: RecordStore
+    states: DeviceStateStore
 
 
 @dataclass(frozen=True)
@@ -29,8 +49,9 @@ class Resources:
 
     database: DatabaseProxy
     stream: EventHubConsumerClient
-    directory: Directory
+    stores: Stores
     pipeline: Pipeline
+    tending: Tending
     consumer: Consumer
 
 
@@ -53,26 +74,54 @@ async def open_resources(
             feed_seconds=settings.feed_seconds,
             stale_seconds=settings.feed_stale_seconds,
         )
-        pipeline = _pipeline(settings, database, directory, queues)
+        stores = _stores(settings, database, directory, queues)
+        pipeline, tending = message_path(settings, stores)
         blobs = await persistently("open the checkpoints", azure.checkpoint_store)
         positions = database.get_container_client(STREAM.name)
         stream = azure.event_consumer(PositionCheckpoints(blobs, positions))
-        consumer = Consumer(stream, pipeline, settings)
+        consumer = Consumer(stream, pipeline, tending, settings)
         try:
-            yield Resources(database, stream, directory, pipeline, consumer)
+            yield Resources(database, stream, stores, pipeline, tending, consumer)
         finally:
             await queues.close()
 
 
-def _pipeline(
-    settings: IngestSettings, database: DatabaseProxy, directory: Directory, queues: AccountQueues
-) -> Pipeline:
-    slots = asyncio.Semaphore(settings.concurrent_writes)
-    return Pipeline(
+def message_path(settings: IngestSettings, stores: Stores) -> tuple[Pipeline, Tending]:
+    """What takes events to their effects, and what is done besides events."""
+    directory, parked = stores.directory, stores.parked
+    held = HeldAccounts(
+        stores.queues, parked, directory, concurrent_drains=settings.concurrent_drains
+    )
+    outlets = Outlets(held, stores.records, stores.states)
+    hand_over = HandOver(outlets, parked, directory)
+    pipeline = Pipeline(
         settings=settings,
-        ledgers=LedgerStore(database.get_container_client(STREAM.name)),
+        ledgers=stores.ledgers,
         directory=directory,
+        outlets=outlets,
+        hand_over=hand_over,
+        watch=GarbageWatch(settings.garbage_accounts),
+    )
+    tending = Tending(
+        held=held,
+        hand_over=hand_over,
+        orders=Orders(outlets, parked, stores.ledgers, directory),
+        leftovers=Leftovers(parked),
+        directory=directory,
+        order_seconds=settings.order_seconds,
+    )
+    return pipeline, tending
+
+
+def _stores(
+    settings: IngestSettings, database: DatabaseProxy, directory: Directory, queues: AccountQueues
+) -> Stores:
+    slots = asyncio.Semaphore(settings.concurrent_writes)
+    return Stores(
         queues=queues,
+        directory=directory,
+        ledgers=LedgerStore(database.get_container_client(STREAM.name)),
+        parked=ParkedStore(database.get_container_client(PARKED.name), slots),
         records=RecordStore(database, slots),
         states=DeviceStateStore(database.get_container_client(DEVICES.name), directory, slots),
     )

@@ -32,4 +32,12 @@ class IngestSettings(BaseSettings):
     quota_notifications: int = Field(100, ge=0)
     parked_per_day: int = Field(100, ge=0)  # malformed or over quota, for each gateway and UTC day
 
+    # So many accounts whose gateways mostly send what cannot be understood, and more than half of
+    # all seen, are our own fault: the consumer stops.
+    garbage_accounts: int = Field(5, ge=1)
+
+    # Held accounts that are delivered to at once in this process; each may take a connection.
+    concurrent_drains: int = Field(8, ge=1)
+    order_seconds: float = Field(5.0, gt=0)  # between looks for redeliveries that were ordered
+
     drain_seconds: float = Field(5.0, gt=0)  # for the batches in hand when told to stop

@@ -7,25 +7,36 @@ import pytest
 
 from services.api.resources import open_resources
 from services.ingest.logic.pipeline import Pipeline
+from services.ingest.resources import Resources
 from services.ingest.resources import open_resources as open_ingest
 from services.ingest.settings import IngestSettings
 from tests.ingest.local_platform import Platform, api_settings
 from tests.running_stack import running_stack
 
+# A queue of Azure's smallest size, 1,024 MB, holds half a megabyte: a test can fill it.
+SMALL_QUEUES = {"MYMOTE_EMULATOR_SERVICEBUS_MEGABYTE": "512"}
+
 
 @pytest.fixture(scope="session")
 async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
     async with (
-        running_stack(tmp_path_factory.mktemp("ingest"), "ingest") as stack,
+        running_stack(tmp_path_factory.mktemp("ingest"), "ingest", azure=SMALL_QUEUES) as stack,
         open_resources(api_settings(stack)) as resources,
     ):
         yield Platform(stack, resources)
 
 
 @pytest.fixture(scope="session")
-async def pipeline(platform: Platform) -> AsyncIterator[Pipeline]:
-    """Ingest's message path in the test's process, for streams that the test makes up."""
-    async with open_ingest(platform.resources.settings, IngestSettings()) as resources:
-        following = asyncio.create_task(resources.directory.run())
-        yield resources.pipeline
+async def ingest(platform: Platform) -> AsyncIterator[Resources]:
+    """Ingest in the test's process, for streams that the test makes up."""
+    settings = IngestSettings(order_seconds=0.5)
+    async with open_ingest(platform.resources.settings, settings) as resources:
+        following = asyncio.create_task(resources.stores.directory.run())
+        yield resources
         following.cancel()
+
+
+@pytest.fixture(scope="session")
+async def pipeline(ingest: Resources) -> Pipeline:
+    """What takes events to their effects."""
+    return ingest.pipeline

@@ -4,21 +4,18 @@ import asyncio
 import random
 import secrets
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, cast
 
 import pytest
-from azure.servicebus.management import EntityStatus
 
 from services.ingest.logic.events import RawEvent
 from services.ingest.logic.pipeline import Pipeline
-from services.ingest.logic.plan import Outgoing, QueueAddress
+from services.ingest.resources import Resources, message_path
+from services.ingest.settings import IngestSettings
 from services.ingest.store.ledgers import PartitionLost
 from shared.database import NOTIFICATIONS, PARKED, STREAM
-from shared.schemas.documents import Ledger, Position
 from tests.ingest.local_platform import (
     Owner,
     Platform,
@@ -28,8 +25,10 @@ from tests.ingest.local_platform import (
     receive,
 )
 from tests.ingest.made_events import raw_event
+from tests.ingest.mortal_path import Fault, killed, mortal
 from tests.ingest.mqtt_gateway import Gateway
 
+SETTINGS = IngestSettings()
 MESSAGES = 40  # of each gateway, each tenth of them a notification
 
 
@@ -91,60 +90,7 @@ async def check_owner(platform: Platform, owner: Owner, devices: Sequence[str]) 
     assert len(notifications) == MESSAGES // 10 * len(devices)
 
 
-class Killed(Exception):
-    """The process ended here."""
-
-
-class Fault:
-    """Ends the process before or after a step, or amid it, as the seed wants it."""
-
-    def __init__(self, rng: random.Random) -> None:
-        self.kills = 0
-        self._rng = rng
-
-    def strike(self, chance: float = 0.15) -> None:
-        if self._rng.random() < chance:
-            self.kills += 1
-            raise Killed
-
-    def some(self, messages: Sequence[Outgoing]) -> Sequence[Outgoing]:
-        return messages[: self._rng.randrange(len(messages) + 1)]
-
-
-@dataclass
-class Faulty:
-    """The last steps of the message path, and a fault around each of them."""
-
-    inner: Pipeline
-    fault: Fault
-
-    async def send(self, sends: Mapping[QueueAddress, Sequence[Outgoing]]) -> None:
-        try:
-            self.fault.strike()
-        except Killed:
-            await self.inner.queues.send(
-                {address: self.fault.some(messages) for address, messages in sends.items()}
-            )
-            raise
-        await self.inner.queues.send(sends)
-        self.fault.strike()
-
-    async def create(self, *documents: Any) -> None:
-        self.fault.strike()
-        await self.inner.records.create(*documents)
-        self.fault.strike()
-
-    async def commit(self, etag: str, position: Position, ledgers: Mapping[str, Ledger]) -> str:
-        self.fault.strike()
-        committed = await self.inner.ledgers.commit(etag, position, ledgers)
-        self.fault.strike()
-        return committed
-
-    async def ledgers(self, stream: str, devices: Collection[str]) -> dict[str, Ledger]:
-        return await self.inner.ledgers.ledgers(stream, devices)
-
-
-async def test_killed_between_any_two_steps(platform: Platform, pipeline: Pipeline) -> None:
+async def test_killed_between_any_two_steps(platform: Platform, ingest: Resources) -> None:
     seed = secrets.randbelow(10**6)
     print(f"seed {seed}")
     rng = random.Random(seed)
@@ -152,22 +98,17 @@ async def test_killed_between_any_two_steps(platform: Platform, pipeline: Pipeli
     events = made_stream(gateways, rng)
     stream = f"killed-{seed}/0"
     fault = Fault(rng)
-    faulty = cast(Any, Faulty(pipeline, fault))
-    mortal = replace(pipeline, queues=faulty, records=faulty, ledgers=faulty)
     while True:
-        partition = await pipeline.open(stream)
+        pipeline, _ = message_path(SETTINGS, mortal(ingest.stores, fault))
+        partition = pipeline.partition(stream)
+        await partition.read()
         if partition.position == events[-1].sequence_number:
             break
         # As far back as a checkpoint may lag, as far on as a batch may reach.
         start = max(0, partition.position - rng.randrange(20))
         batch = events[start : partition.position + 1 + rng.randrange(1, 40)]
-        try:
-            await mortal.process(partition, batch)
-        except Killed:
-            continue
-        except ExceptionGroup as group:
-            if group.split(Killed)[1]:
-                raise
+        with killed():
+            await pipeline.process(partition, batch)
     assert fault.kills > 3, "hardly anything was killed: the test shows nothing"
     await check(platform, gateways, stream)
 
@@ -177,7 +118,7 @@ async def test_cancelled_amid_a_send(platform: Platform, pipeline: Pipeline) -> 
     events = made_stream(gateways, random.Random(3))
     stream = f"cancelled-{secrets.token_hex(4)}/0"
     for end, seconds in ((40, 0.3), (80, 0.6), (120, 0.01), (len(events), 60)):
-        partition = await pipeline.open(stream)
+        partition = pipeline.partition(stream)
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await pipeline.process(partition, events[:end])
@@ -195,51 +136,27 @@ async def test_two_processes_that_both_believe_they_own_a_partition(
 
     async def work(step: int) -> None:
         nonlocal lost
-        partition = await pipeline.open(stream)
+        partition = pipeline.partition(stream)
+        await partition.read()
         while partition.position < events[-1].sequence_number:
             batch = events[partition.position + 1 : partition.position + 1 + step]
             try:
                 await pipeline.process(partition, batch)
             except PartitionLost:
                 lost += 1
-                partition = await pipeline.open(stream)
+                partition = pipeline.partition(stream)
+                await partition.read()
 
-    first = await pipeline.open(stream)
+    first = pipeline.partition(stream)
     await pipeline.process(first, events[:10])
-    paused = await pipeline.open(stream)
+    paused = pipeline.partition(stream)
+    await paused.read()
     await asyncio.gather(work(7), work(11))
     assert lost > 0, "the two never met: the test shows nothing"
     for late in (first, paused):
         with pytest.raises(PartitionLost):
             await pipeline.process(late, events[:30])
     await check(platform, gateways, stream)
-
-
-async def test_a_queue_that_refuses_loses_and_reorders_nothing(
-    platform: Platform, pipeline: Pipeline
-) -> None:
-    owner = await platform.owner()
-    gateway = await platform.gateway(owner)
-    admin = platform.resources.azure.service_bus_administration("local")
-    queue = await admin.get_queue(f"user-{owner.user_id}")
-    queue.status = EntityStatus.DISABLED
-    await admin.update_queue(queue)
-    events = [
-        raw_event(
-            n, f"{n}".encode(), device_id=gateway.device_id, mid=str(n + 1),
-            enqueued_at=datetime.now(UTC),
-        )
-        for n in range(20)
-    ]  # fmt: skip
-    partition = await pipeline.open(f"refused-{secrets.token_hex(4)}/0")
-    working = asyncio.create_task(pipeline.process(partition, events))
-    await asyncio.sleep(1.0)
-    assert not working.done()
-    assert partition.position == -1
-    queue.status = EntityStatus.ACTIVE
-    await admin.update_queue(queue)
-    await working
-    assert [body_of(each) for each in await receive(owner, 20)] == [each.body for each in events]
 
 
 async def test_garbage_of_many_gateways_is_parked_and_stops_nobody(
@@ -254,7 +171,7 @@ async def test_garbage_of_many_gateways_is_parked_and_stops_nobody(
         for n in range(250)
     ]
     events.append(raw_event(250, b"x", device_id=victim.device_id, mid="1", enqueued_at=now))
-    partition = await pipeline.open(f"garbage-{secrets.token_hex(4)}/0")
+    partition = pipeline.partition(f"garbage-{secrets.token_hex(4)}/0")
     await pipeline.process(partition, events)
     assert [body_of(each) for each in await receive(good, 1)] == [b"x"]
     assert len(await platform.all_of(PARKED.name, bad.user_id)) == 250

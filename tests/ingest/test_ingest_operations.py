@@ -43,7 +43,7 @@ async def test_a_message_is_found_in_the_log_by_its_id_on_the_queue(
     gateway = await platform.gateway(owner)
     caplog.set_level("DEBUG", logger="services.ingest")
     caplog.handler.addFilter(CorrelationFilter())
-    partition = await pipeline.open(f"traced-{secrets.token_hex(4)}/0")
+    partition = pipeline.partition(f"traced-{secrets.token_hex(4)}/0")
     now = datetime.now(UTC)
     event = raw_event(0, b"x", device_id=gateway.device_id, mid="7", enqueued_at=now)
     await pipeline.process(partition, [event])
@@ -54,4 +54,4 @@ async def test_a_message_is_found_in_the_log_by_its_id_on_the_queue(
         if vars(each).get("correlation_id") == message.message_id
     ]
     assert (record["device_id"], record["mid"]) == (gateway.device_id, "7")
-    assert record["queue"] == f"user-{owner.user_id}"
+    assert record["user_id"] == owner.user_id

@@ -6,7 +6,8 @@ with the next message.
 """
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -55,11 +56,8 @@ class Directory:
         self._devices: ReadThrough[tuple[str, str], DeviceState] = ReadThrough(
             size, read_devices, merge=_newest
         )
-        self._gateway_feed = ChangeFeed(
-            gateways,
-            lambda each: self._gateways.changed(each["id"], Gateway.model_validate(each)),
-            feed_seconds,
-        )
+        self._listeners: list[Callable[[Gateway], None]] = []
+        self._gateway_feed = ChangeFeed(gateways, self._gateway_changed, feed_seconds)
         self._account_feed = ChangeFeed(
             accounts, lambda each: self._queues.changed(each["id"], _queue(each)), feed_seconds
         )
@@ -80,10 +78,7 @@ class Directory:
         hub took after a gateway changed hands never reaches the former owner. Names and queues
         may be as old as `stale_seconds`; while a feed is staler, this waits.
         """
-        now = asyncio.get_running_loop().time()
-        await self._gateway_feed.after(now)
-        await self._account_feed.after(now - self._stale_seconds)
-        await self._device_feed.after(now - self._stale_seconds)
+        await self._follow()
         moments = [(each.device_id, each.enqueued_at) for each in events if each.device_id]
         gateways = await _get("gateways", self._gateways, {device_id for device_id, _ in moments})
         owned = set()
@@ -92,9 +87,47 @@ class Directory:
             pairing = pairing_at(gateway, moment) or first_owner(gateway, moment)
             if pairing is not None:
                 owned.add((pairing.user_id, device_id))
+        return await self._known_of(gateways, owned)
+
+    async def of(self, user_id: str, devices: Iterable[str]) -> Known:
+        """What is known of some devices and of an account that has, or had, them."""
+        await self._follow()
+        owned = {(user_id, device_id) for device_id in devices}
+        gateways = await _get("gateways", self._gateways, {device_id for _, device_id in owned})
+        return await self._known_of(gateways, owned)
+
+    async def gateways(self, devices: Collection[str]) -> dict[str, Gateway]:
+        """Gateways with every pairing that was written before this call."""
+        await self._gateway_feed.after(asyncio.get_running_loop().time())
+        return await _get("gateways", self._gateways, devices)
+
+    @contextmanager
+    def telling(self, listener: Callable[[Gateway], None]) -> Iterator[None]:
+        """Tell of each gateway whose document changes, from now on."""
+        self._listeners.append(listener)
+        try:
+            yield
+        finally:
+            self._listeners.remove(listener)
+
+    async def _follow(self) -> None:
+        now = asyncio.get_running_loop().time()
+        await self._gateway_feed.after(now)
+        await self._account_feed.after(now - self._stale_seconds)
+        await self._device_feed.after(now - self._stale_seconds)
+
+    async def _known_of(
+        self, gateways: Mapping[str, Gateway], owned: Collection[tuple[str, str]]
+    ) -> Known:
         queues = await _get("accounts", self._queues, {user_id for user_id, _ in owned})
         devices = await _get("devices", self._devices, owned)
         return Known(gateways, queues, devices)
+
+    def _gateway_changed(self, document: Mapping[str, Any]) -> None:
+        gateway = Gateway.model_validate(document)
+        self._gateways.changed(gateway.id, gateway)
+        for listener in self._listeners:
+            listener(gateway)
 
     def remember(self, state: DeviceState) -> None:
         """A device's state as it was just written or read from the feed."""

@@ -1,8 +1,7 @@
 """Positions and ledgers in Cosmos DB: one transaction for a run of events and its effects."""
 
 import logging
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -10,24 +9,19 @@ from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosBatchOperationError, CosmosResourceNotFoundError
 
 from services.ingest.store.retry import persistently
-from shared.schemas.documents import Ledger, Position
+from shared.schemas.documents import Ledger, Position, Redelivery
 
 log = logging.getLogger(__name__)
 
 POSITION = "position"
 READ_AT_ONCE = 500
 
+# The position is another one, is there already, or it or an order is there no more.
+CHANGED = (HTTPStatus.PRECONDITION_FAILED, HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND)
+
 
 class PartitionLost(Exception):
     """Another process committed for this partition: what is known of it is no longer true."""
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """How far a partition is committed. `etag` is "" where nothing ever was."""
-
-    sequence_number: int
-    etag: str
 
 
 class LedgerStore:
@@ -36,17 +30,30 @@ class LedgerStore:
     def __init__(self, container: ContainerProxy) -> None:
         self._container = container
 
-    async def committed(self, stream: str) -> Committed:
-        """The position of a partition; sequence number -1 where there is none."""
+    async def committed(self, stream: str) -> tuple[Position | None, str]:
+        """The position of a partition and its ETag; None and "" where nothing was committed."""
 
-        async def read() -> Committed:
+        async def read() -> tuple[Position | None, str]:
             try:
                 document = await self._container.read_item(POSITION, stream)
             except CosmosResourceNotFoundError:
-                return Committed(-1, "")
-            return Committed(int(document["sequence_number"]), str(document["_etag"]))
+                return None, ""
+            return Position.model_validate(document), str(document["_etag"])
 
         return await persistently(f"read the position of {stream}", read)
+
+    async def waiting(self, stream: str) -> set[str]:
+        """The devices of a partition of which messages wait for the first owner."""
+        found = await self._query(
+            "SELECT c.id FROM c WHERE c.kind = 'ledger' AND c.waiting = true", stream
+        )
+        return {each["id"] for each in found}
+
+    async def orders(self, stream: str) -> list[Redelivery]:
+        """The redeliveries that were ordered in a partition, as the stream has the messages."""
+        found = await self._query("SELECT * FROM c WHERE c.kind = 'redelivery'", stream)
+        orders = [Redelivery.model_validate(each) for each in found]
+        return sorted(orders, key=lambda order: order.message.sequence_number)
 
     async def ledgers(self, stream: str, devices: Collection[str]) -> dict[str, Ledger]:
         """The ledgers of those devices that have one, in as few requests as there can be."""
@@ -63,33 +70,51 @@ class LedgerStore:
                 found[ledger.id] = ledger
         return found
 
-    async def commit(self, etag: str, position: Position, ledgers: Mapping[str, Ledger]) -> str:
-        """Commit a run of events; returns the position's new ETag.
+    async def commit(
+        self,
+        etag: str,
+        position: Position,
+        ledgers: Mapping[str, Ledger],
+        orders: Sequence[Redelivery] = (),
+    ) -> str:
+        """Commit effects, and that orders are carried out; returns the position's new ETag.
 
-        At most 99 ledgers. Raises PartitionLost where the position is not the one of `etag`,
-        also where an earlier attempt of this very commit went through unheard: the caller reads
-        the position again and goes on from there.
+        At most 99 ledgers and orders. Raises PartitionLost where the position is not the one of
+        `etag`, also where an earlier attempt of this very commit went through unheard: the
+        caller reads the position again and goes on from there.
         """
 
         async def write() -> str:
             try:
                 results = await self._container.execute_item_batch(
-                    _operations(etag, position, ledgers), position.partition
+                    _operations(etag, position, ledgers, orders), position.partition
                 )
             except CosmosBatchOperationError as error:
-                if error.status_code in (HTTPStatus.PRECONDITION_FAILED, HTTPStatus.CONFLICT):
+                if error.status_code in CHANGED:
                     raise PartitionLost(position.partition) from None
                 raise
             return str(results[0]["eTag"])
 
         return await persistently(f"commit {position.partition}", write)
 
+    async def _query(self, query: str, stream: str) -> list[Mapping[str, Any]]:
+        async def read() -> list[Mapping[str, Any]]:
+            return [each async for each in self._container.query_items(query, partition_key=stream)]
 
-def _operations(etag: str, position: Position, ledgers: Mapping[str, Ledger]) -> list[Any]:
+        return await persistently(f"read the documents of {stream}", read)
+
+
+def _operations(
+    etag: str, position: Position, ledgers: Mapping[str, Ledger], orders: Sequence[Redelivery]
+) -> list[Any]:
     document = position.model_dump(mode="json")
     moved: tuple[Any, ...] = (
         ("replace", (POSITION, document), {"if_match_etag": etag})
         if etag
         else ("create", (document,))
     )
-    return [moved, *(("upsert", (each.model_dump(mode="json"),)) for each in ledgers.values())]
+    return [
+        moved,
+        *(("upsert", (each.model_dump(mode="json"),)) for each in ledgers.values()),
+        *(("delete", (each.id,)) for each in orders),
+    ]

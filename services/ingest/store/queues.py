@@ -26,12 +26,20 @@ log = logging.getLogger(__name__)
 SEND_SECONDS = 20.0  # the SDK's own attempts included
 CLOSE_SECONDS = 1.0
 
-# The queue is missing, disabled or full: it, and no other, has to change before it takes again.
-REFUSALS = (
-    MessagingEntityNotFoundError,
-    MessagingEntityDisabledError,
-    ServiceBusQuotaExceededError,
-)
+# It, and no other queue, has to change before it takes again.
+REFUSALS: dict[type[Exception], str] = {
+    MessagingEntityNotFoundError: "the account's queue is missing",
+    MessagingEntityDisabledError: "the account's queue is disabled",
+    ServiceBusQuotaExceededError: "the account's queue is full",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a queue did not accept, in order, and why, in a sentence."""
+
+    messages: Sequence[Outgoing]
+    reason: str
 
 
 @dataclass
@@ -57,27 +65,43 @@ class AccountQueues:
         self._pool: OrderedDict[QueueAddress, _Pooled] = OrderedDict()
         self._closing: set[asyncio.Task[None]] = set()
 
-    async def send(self, sends: Mapping[QueueAddress, Sequence[Outgoing]]) -> None:
-        """Send all messages, each queue's in order, the queues side by side.
+    async def send(
+        self, sends: Mapping[QueueAddress, Sequence[Outgoing]]
+    ) -> dict[QueueAddress, Refusal]:
+        """Send messages, each queue's in order, the queues side by side.
 
-        Returns when every one was accepted; waits for as long as a queue does not take them.
+        Returns what queues refused: from the first message that was not accepted on. Waits for
+        as long as Service Bus does not answer, or asks to come back later.
         """
-        async with asyncio.TaskGroup() as tasks:
-            for address, messages in sends.items():
-                tasks.create_task(self._deliver(address, messages))
+        async with asyncio.TaskGroup() as group:
+            tasks = {
+                address: group.create_task(self._deliver(address, messages))
+                for address, messages in sends.items()
+            }
+        return {
+            address: refusal
+            for address, task in tasks.items()
+            if (refusal := task.result()) is not None
+        }
 
-    async def _deliver(self, address: QueueAddress, messages: Sequence[Outgoing]) -> None:
+    async def _deliver(self, address: QueueAddress, messages: Sequence[Outgoing]) -> Refusal | None:
+        try:
+            self._client_of(address.namespace)
+        except KeyError:
+            reason = f"the settings do not name the account's namespace {address.namespace!r}"
+            return Refusal(messages, reason)
         waits = delays()
         sent = 0
         while sent < len(messages):
             try:
                 sent += await self._send_some(address, messages[sent:])
                 waits = delays()
-            except REFUSALS as error:
-                # Where messages of a refusing queue will be parked instead of waited with.
-                await self._wait(address, error, next(waits))
+            except tuple(REFUSALS) as error:
+                metrics.REFUSED.labels(type(error).__name__).inc()
+                return Refusal(messages[sent:], REFUSALS[type(error)])
             except TRANSIENT as error:
                 await self._wait(address, error, next(waits))
+        return None
 
     async def _send_some(self, address: QueueAddress, messages: Sequence[Outgoing]) -> int:
         """Send one batch: as many messages from the first one on as fit. Returns how many."""

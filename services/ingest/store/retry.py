@@ -20,12 +20,12 @@ MOST_SECONDS = 5.0
 TRANSIENT = (AzureError, aiohttp.ClientError, OSError, TimeoutError)
 
 
-def delays() -> Iterator[float]:
+def delays(first: float = FIRST_SECONDS, most: float = MOST_SECONDS) -> Iterator[float]:
     """Seconds to wait before each next attempt: twice as long each time, with jitter."""
-    longest = FIRST_SECONDS
+    longest = first
     while True:
         yield longest * random.uniform(0.5, 1)  # noqa: S311 - jitter is no secret
-        longest = min(longest * 2, MOST_SECONDS)
+        longest = min(longest * 2, most)
 
 
 async def persistently(what: str, attempt: Callable[[], Awaitable[T]]) -> T:

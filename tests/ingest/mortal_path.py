@@ -1,0 +1,97 @@
+"""A message path whose process dies between any two of its steps, as a seed wants it."""
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, cast
+
+from services.ingest.logic.plan import Outgoing, QueueAddress
+from services.ingest.resources import Stores
+from services.ingest.store.queues import Refusal
+
+STEPS = {
+    "queues": ("send",),
+    "parked": ("put", "delete", "keep"),
+    "records": ("create",),
+    "ledgers": ("commit",),
+}
+
+
+class Killed(Exception):
+    """The process ended here."""
+
+
+class Fault:
+    """Ends the process before or after a step, or amid it; `kills` counts."""
+
+    def __init__(self, rng: random.Random, chance: float = 0.15) -> None:
+        self.kills = 0
+        self._rng = rng
+        self._chance = chance
+
+    def strike(self) -> None:
+        if self._rng.random() < self._chance:
+            self.kills += 1
+            raise Killed
+
+    def some(self, messages: Sequence[Outgoing]) -> Sequence[Outgoing]:
+        return messages[: self._rng.randrange(len(messages) + 1)]
+
+
+class _Mortal:
+    """A store, and a fault around each of its steps that changes something."""
+
+    def __init__(self, inner: Any, steps: Sequence[str], fault: Fault) -> None:
+        self._inner = inner
+        self._steps = steps
+        self._fault = fault
+
+    def __getattr__(self, name: str) -> Any:
+        attribute: Callable[..., Any] = getattr(self._inner, name)
+        if name not in self._steps:
+            return attribute
+
+        async def step(*values: Any, **named: Any) -> Any:
+            self._fault.strike()
+            result = await attribute(*values, **named)
+            self._fault.strike()
+            return result
+
+        return step
+
+
+class _MortalQueues(_Mortal):
+    async def send(
+        self, sends: Mapping[QueueAddress, Sequence[Outgoing]]
+    ) -> Mapping[QueueAddress, Refusal]:
+        try:
+            self._fault.strike()
+        except Killed:
+            some = {address: self._fault.some(each) for address, each in sends.items()}
+            await self._inner.send(some)
+            raise
+        refusals = await self._inner.send(sends)
+        self._fault.strike()
+        return cast(Mapping[QueueAddress, Refusal], refusals)
+
+
+def mortal(stores: Stores, fault: Fault) -> Stores:
+    """The same stores, of a process that the fault may end."""
+    wrapped = {
+        name: (_MortalQueues if name == "queues" else _Mortal)(getattr(stores, name), steps, fault)
+        for name, steps in STEPS.items()
+    }
+    return replace(stores, **cast(Any, wrapped))
+
+
+@contextmanager
+def killed() -> Iterator[None]:
+    """Goes on after a kill, and raises all else."""
+    try:
+        yield
+    except Killed:
+        return
+    except ExceptionGroup as group:
+        if group.split(Killed)[1]:
+            raise
