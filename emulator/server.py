@@ -57,6 +57,11 @@ async def _start(settings: EmulatorSettings, stack: AsyncExitStack) -> None:
     settings.state_dir.mkdir(parents=True, exist_ok=True)
     lock = await lock_state(settings.state_dir)
     stack.callback(os.close, lock)
+    azurite = _azurite(settings, lock)
+    stack.push_async_callback(azurite.stop)
+    # Node takes longer than all the rest, which opens meanwhile.
+    blob_ready = asyncio.create_task(azurite.start())
+    stack.callback(blob_ready.cancel)
     names = ("localhost", "127.0.0.1", settings.hostname, settings.bind)
     tls = server_context(settings.state_dir, names)
     store = Store(settings.state_dir / STORE_FILE)
@@ -78,7 +83,6 @@ async def _start(settings: EmulatorSettings, stack: AsyncExitStack) -> None:
     hub = IotHub(store, settings.hostname, iothub_key, append, faults=_faults(settings))
     stack.push_async_callback(hub.close)
 
-    await _start_blob(settings, stack, lock)
     await _start_amqp(settings, stack, AmqpServer(store, (hub, event_hubs, service_bus)), tls)
     await _start_mqtt(settings, stack, hub, tls)
     management = web.Application()
@@ -88,6 +92,7 @@ async def _start(settings: EmulatorSettings, stack: AsyncExitStack) -> None:
     cosmos_key = base64.b64decode(settings.cosmos_key.get_secret_value(), validate=True)
     cosmos = cosmos_app(store, cosmos_key)
     await _start_http(stack, cosmos, settings.bind, settings.cosmos_port, None)
+    await blob_ready
 
 
 def _faults(settings: EmulatorSettings) -> FaultRates:
@@ -102,8 +107,8 @@ def _faults(settings: EmulatorSettings) -> FaultRates:
     return rates
 
 
-async def _start_blob(settings: EmulatorSettings, stack: AsyncExitStack, lock: int) -> None:
-    azurite = Azurite(
+def _azurite(settings: EmulatorSettings, lock: int) -> Azurite:
+    return Azurite(
         settings.azurite,
         settings.state_dir / "blob",
         host=settings.bind,
@@ -111,8 +116,6 @@ async def _start_blob(settings: EmulatorSettings, stack: AsyncExitStack, lock: i
         key=settings.blob_key.get_secret_value(),
         lock=lock,
     )
-    stack.push_async_callback(azurite.stop)
-    await azurite.start()
 
 
 async def _start_amqp(
