@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
@@ -12,9 +13,7 @@ from services.ingest.logic.admission import decide
 from services.ingest.logic.decode import decode
 from services.ingest.logic.events import Event, RawEvent
 from services.ingest.logic.plan import Known, Limits, Outgoing, Plan
-from services.ingest.logic.state import StateChange, observe
-from shared.schemas.contract import ConnectionState
-from shared.schemas.documents import Ledger
+from shared.schemas.documents import Ledger, ParkedCount
 from tests.ingest.made_events import (
     DEVICE,
     NOON,
@@ -154,11 +153,90 @@ def test_a_malformed_message_is_parked_whole_and_changes_no_count() -> None:
     assert not plan.sends
 
 
-def test_data_of_a_gateway_that_was_never_paired_waits_for_its_first_owner() -> None:
-    plan = decided(raw_event(mid="1"), known(gateway()))
-    assert [(each.reason, each.holder) for each in plan.parked] == [("no_owner", DEVICE)]
-    assert plan.ledgers[DEVICE].waiting
-    assert not plan.waiting
+def test_data_of_a_gateway_that_was_never_paired_waits_for_its_first_owner_within_the_quota() -> (
+    None
+):
+    _, ledgers, plans = committed(
+        [data(n, n) for n in range(4)], who=known(gateway()), limits=replace(LIMITS, data=2)
+    )
+    assert [(each.reason, each.holder) for each in plans[0].parked] == [
+        ("no_owner", DEVICE),
+        ("no_owner", DEVICE),
+        ("over_quota", DEVICE),
+        ("over_quota", DEVICE),
+    ]
+    assert ledgers[DEVICE].waiting
+    assert ledgers[DEVICE].messages == 0
+    assert not plans[0].notifications
+
+
+def test_what_the_hub_took_just_before_the_first_pairing_is_delivered_in_order() -> None:
+    first = pairing(started_at=NOON + timedelta(seconds=1))
+    events = [data(1, 1), data(2, 2, enqueued_at=NOON + timedelta(seconds=2))]
+    sends, ledgers, plans = committed(events, who=known(gateway(first)))
+    assert [each.properties["mid"] for each in sends["alice"]] == ["1", "2"]
+    assert (ledgers[DEVICE].messages, ledgers[DEVICE].handed_over) == (2, 1)
+    assert not plans[0].parked
+    waits = Ledger(id=DEVICE, partition=STREAM, waiting=True)
+    behind = decide(events[:1], STREAM, {DEVICE: waits}, known(gateway(first)), LIMITS)
+    assert behind.waiting == {DEVICE}
+    assert [each.reason for each in behind.parked] == ["no_owner"]
+
+
+def test_the_owner_is_warned_once_for_each_charged_day_and_the_next_owner_as_well() -> None:
+    limits = replace(LIMITS, data=1)
+    hours = [NOON + timedelta(hours=n) for n in range(4)]
+    resold = known(gateway(pairing("alice", ended_at=hours[2]), pairing("bob", hours[2])))
+    events = [data(n, n, enqueued_at=hours[n // 2]) for n in range(8)]
+    _, _, plans = committed(events, [2, 5], who=resold, limits=limits)
+    warnings = [each for plan in plans for each in plan.notifications]
+    assert [(each.user_id, each.level, each.enqueued_at) for each in warnings] == [
+        ("alice", 2, hours[0]),
+        ("bob", 2, hours[2]),
+    ]
+    _, ledgers, _ = committed(events, who=resold, limits=limits)
+    assert ledgers[DEVICE].messages == 0  # bob has had nothing
+
+
+def test_a_quota_warning_is_a_notification_of_lawful_size() -> None:
+    limits = Limits(data=0, notifications=0, parked=0)
+    for kind in ("data", "notification"):
+        plan = decide([decode(raw_event(1, type=kind, level="1"))], STREAM, {}, PAIRED, limits)
+        assert 0 < len(plan.notifications[0].text.encode()) <= 100 - len("1000000000")
+
+
+def test_garbage_of_one_day_is_parked_up_to_the_cap_and_the_owner_is_told_once() -> None:
+    limits = replace(LIMITS, data=1, parked=2)
+    events = [decode(raw_event(n, mid=str(n), type="garbage")) for n in range(3)]
+    events += [data(n, n) for n in range(3, 6)]
+    tomorrow = NOON + timedelta(days=1)
+    events.append(decode(raw_event(6, mid="6", type="garbage", enqueued_at=tomorrow)))
+    sends, ledgers, plans = committed(events, [4], limits=limits)
+    parked = [each for plan in plans for each in plan.parked]
+    assert [each.sequence_number for each in parked] == [0, 1, 6]
+    assert [dict(plan.dropped) for plan in plans] == [{"malformed": 1}, {"over_quota": 2}]
+    assert [plan.limited for plan in plans] == [{DEVICE}, set()]
+    assert [each.event for plan in plans for each in plan.timeline] == ["parking_limit"]
+    assert [each.properties["mid"] for each in sends["alice"]] == ["3"]
+    assert ledgers[DEVICE].parked == ParkedCount(day=tomorrow.date(), parked=1)
+
+
+def test_a_malformed_message_that_is_repeated_is_parked_once() -> None:
+    events = [decode(raw_event(n, mid="7", type="garbage")) for n in range(2)]
+    (plan,) = committed(events)[2]
+    assert len(plan.parked) == 1
+    assert plan.ledgers[DEVICE].highest_mid == 7
+    bad_property = raw_event(2, mid="8", user_route=b"\xff")
+    assert decided(bad_property).ledgers[DEVICE].highest_mid == 8
+
+
+def test_a_message_that_is_late_for_a_former_owner_is_theirs_and_changes_no_count() -> None:
+    later = NOON + timedelta(seconds=2)
+    resold = known(gateway(pairing("alice", ended_at=later), pairing("bob", later)))
+    events = [data(1, 1, enqueued_at=later), data(2, 2, enqueued_at=NOON)]
+    sends, ledgers, _ = committed([*events, data(3, 3, enqueued_at=later)], who=resold)
+    assert {user: len(messages) for user, messages in sends.items()} == {"alice": 1, "bob": 2}
+    assert ledgers[DEVICE].messages == 2
 
 
 def test_data_of_a_former_owner_reaches_nobody_and_is_kept_nowhere() -> None:
@@ -166,7 +244,7 @@ def test_data_of_a_former_owner_reaches_nobody_and_is_kept_nowhere() -> None:
     began = NOON - timedelta(hours=1)
     resold = known(gateway(pairing("bob", ended_at=ended), pairing("alice", began)))
     stored = (ended - timedelta(minutes=1)).isoformat()
-    for kind in ("data", "notification", "management"):
+    for kind in ("data", "notification", "management", "garbage"):
         body = b'{"event":"started"}' if kind == "management" else b"x"
         plan = decided(raw_event(mid="5", created=stored, body=body, type=kind, level="1"), resold)
         assert only(plan) == "unowned"
@@ -199,40 +277,3 @@ def test_a_message_for_an_account_without_a_record_is_accepted_as_any() -> None:
     nowhere = Known(PAIRED.gateways, {}, {})
     raw = raw_event(mid="1")
     assert decided(raw, nowhere) == decided(raw)
-
-
-def test_state_is_folded_into_one_change_with_the_position_of_the_last_event() -> None:
-    twin = b'{"properties":{"reported":{"fwversion":"2.0.0","app_name":"meter"}}}'
-    events = [
-        decode(raw_event(7, source="deviceConnectionStateEvents", opType="deviceConnected")),
-        decode(raw_event(8, twin, source="twinChangeEvents")),
-        decode(raw_event(9, twin, source="twinChangeEvents")),
-        data(10, 1),
-    ]
-    who = known(gateway(pairing()), states={("alice", DEVICE): device_state()})
-    (change,) = decide(events, STREAM, {}, who, LIMITS).states.values()
-    assert change.position == 8
-    assert change.fields == {
-        "status": "Connected",
-        "status_at": NOON.isoformat(),
-        "stat_device_id": f"mymote:0:{DEVICE}",
-        "fwversion": "2.0.0",
-        "app_name": "meter",
-    }
-
-
-def test_telemetry_proves_that_a_device_is_connected_and_writes_it_once() -> None:
-    gone = device_state(stat_device_id=f"mymote:0:{DEVICE}", stream=STREAM, position=5)
-    back = observe(StateChange("alice", DEVICE, STREAM), gone, data(6, 1), gone.stat_device_id)
-    assert back.fields["status"] == "Connected"
-    there = device_state(
-        status=ConnectionState.CONNECTED, stat_device_id=gone.stat_device_id, stream=STREAM
-    )
-    none = observe(StateChange("alice", DEVICE, STREAM), there, data(7, 2), gone.stat_device_id)
-    assert not none.fields
-
-
-def test_an_event_from_before_the_known_state_changes_nothing() -> None:
-    known_state = device_state(stream=STREAM, position=50)
-    change = observe(StateChange("alice", DEVICE, STREAM), known_state, data(50, 1), "s")
-    assert not change.fields

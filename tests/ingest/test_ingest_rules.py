@@ -1,69 +1,33 @@
-"""Ownership intervals, quota days, statistics and batch cutting, by their properties."""
+"""Ownership, quota, statistics the size of a ledger and device state, where an example says it best."""
 
-from datetime import date, datetime, timedelta
-from itertools import pairwise
+from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingest.logic import accounting
 from services.ingest.logic.accounting import Charge
-from services.ingest.logic.batch import MAX_LEDGERS, after, runs
+from services.ingest.logic.admission import decide
+from services.ingest.logic.batch import MAX_LEDGERS
 from services.ingest.logic.decode import decode
 from services.ingest.logic.events import Message
-from services.ingest.logic.ownership import Nobody, owner, pairing_at
-from shared.schemas.documents import DayCount, Gateway, Ledger, Pairing, Quota
+from services.ingest.logic.ownership import Nobody, owner
+from services.ingest.logic.plan import Limits
+from services.ingest.logic.state import StateChange, observe
+from shared.schemas.contract import ConnectionState
+from shared.schemas.documents import DayCount, Ledger, Pairing, ParkedCount, Quota
 from tests.ingest.made_events import (
     DEVICE,
     MANUFACTURED,
     NOON,
     STREAM,
     data,
+    device_state,
     gateway,
+    known,
     pairing,
     raw_event,
 )
-
-moments = st.integers(0, 2000).map(lambda minutes: NOON + timedelta(minutes=minutes))
-
-
-@st.composite
-def gateways(draw: st.DrawFn) -> Gateway:
-    """A gateway that changed hands; some times it belonged to nobody."""
-    bounds = sorted(draw(st.lists(moments, min_size=0, max_size=8)))
-    pairings = [
-        Pairing(user_id=f"user{n}", device_name="", started_at=start, ended_at=end)
-        for n, (start, end) in enumerate(zip(bounds[::2], bounds[1::2], strict=False))
-    ]
-    if draw(st.booleans()):
-        last = bounds[-1] if bounds else NOON
-        pairings.append(Pairing(user_id="last", device_name="", started_at=last))
-    return gateway(*pairings)
-
-
-@given(gateways(), moments)
-def test_the_pairing_in_force_is_the_only_one_that_contains_the_moment(
-    one: Gateway, moment: datetime
-) -> None:
-    containing = [
-        each
-        for each in one.pairings
-        if each.started_at <= moment and (each.ended_at is None or moment < each.ended_at)
-    ]
-    assert pairing_at(one, moment) == (containing[0] if containing else None)
-
-
-@given(gateways(), moments, st.none() | moments)
-def test_a_message_belongs_to_nobody_but_who_had_the_gateway_all_the_time(
-    one: Gateway, enqueued_at: datetime, stored: datetime | None
-) -> None:
-    whose = owner(one, enqueued_at=enqueued_at, created_at=stored or enqueued_at, claimed_at=stored)
-    if isinstance(whose, Pairing):
-        assert whose.started_at <= enqueued_at
-        assert whose.ended_at is None or enqueued_at < whose.ended_at
-        assert stored is None or whose.started_at <= stored
-    elif whose is Nobody.NEVER_PAIRED:
-        assert all(each.started_at > enqueued_at for each in one.pairings)
 
 
 def test_a_former_owners_data_is_not_the_next_ones_however_old() -> None:
@@ -84,25 +48,6 @@ def test_a_clock_from_before_the_gateway_was_made_proves_nothing() -> None:
 
 def test_a_gateway_that_is_not_in_the_inventory_was_never_paired() -> None:
     assert owner(None, enqueued_at=NOON, created_at=NOON, claimed_at=None) is Nobody.NEVER_PAIRED
-
-
-@given(st.lists(st.dates(date(2026, 1, 1), date(2026, 1, 9)), max_size=60), st.integers(0, 5))
-def test_no_day_takes_more_than_the_quota_and_the_charged_day_never_goes_back(
-    created: list[date], limit: int
-) -> None:
-    ledger = Ledger(id=DEVICE, partition=STREAM)
-    used: dict[date, int] = {}
-    newest = date.min
-    for day in created:
-        newest = max(newest, day)
-        charged = accounting.charged(ledger, day, Charge.DATA, limit)
-        assert (charged is None) == (used.get(newest, 0) >= limit)
-        if charged is None:
-            continue
-        assert charged.quota is not None
-        assert charged.quota.day == newest
-        used[newest] = charged.quota.data
-        ledger = charged
 
 
 def test_data_and_notifications_have_quotas_of_their_own() -> None:
@@ -136,34 +81,16 @@ def test_a_new_pairing_counts_from_nothing() -> None:
     assert ledger.days == {NOON.date(): DayCount(messages=1, bytes=5)}
 
 
-@given(st.lists(st.integers(0, 50), max_size=80), st.integers(-1, 30))
-def test_what_is_delivered_again_is_dropped(numbers: list[int], position: int) -> None:
-    kept = [each.sequence_number for each in after(map(raw_event, numbers), position)]
-    assert kept == sorted(set(kept))
-    assert all(number > position for number in kept)
-    highest = max([position, *numbers])
-    assert (kept[-1] if kept else position) == highest
-
-
-@given(st.lists(st.integers(0, 30), max_size=120), st.integers(1, 12))
-def test_runs_are_contiguous_and_each_fits_a_transaction(devices: list[int], most: int) -> None:
-    events = [data(n, n, f"X400_{device}") for n, device in enumerate(devices)]
-    cut = list(runs(events, most))
-    assert [event for run in cut for event in run] == events
-    assert all(run for run in cut)
-    for run in cut:
-        assert len({each.device_id for each in run}) <= most
-    for run, following in pairwise(cut):
-        assert len({each.device_id for each in run} | {following[0].device_id}) > most
-
-
 def test_a_transaction_of_the_largest_ledgers_stays_far_below_two_megabytes() -> None:
     count = DayCount(messages=10**6, bytes=10**10)
     largest = Ledger(
         id="x" * 128,
         partition="e" * 256 + "/99",
         highest_mid=2**53,
-        quota=Quota(day=NOON.date(), data=10**6, notifications=10**6),
+        quota=Quota(day=NOON.date(), data=10**6, notifications=10**6, warned=True),
+        parked=ParkedCount(day=NOON.date(), parked=10**6, dropped=10**9),
+        waiting=True,
+        handed_over=2**53,
         owner="u" * 200,
         messages=2**53,
         bytes=2**53,
@@ -180,3 +107,40 @@ def test_a_mid_not_above_the_highest_is_a_repetition() -> None:
     content = decode(raw_event(mid="9")).content
     assert isinstance(content, Message)
     assert accounting.seen(ledger, content.number).highest_mid == 9
+
+
+def test_state_is_folded_into_one_change_with_the_position_of_the_last_event() -> None:
+    twin = b'{"properties":{"reported":{"fwversion":"2.0.0","app_name":"meter"}}}'
+    events = [
+        decode(raw_event(7, source="deviceConnectionStateEvents", opType="deviceConnected")),
+        decode(raw_event(8, twin, source="twinChangeEvents")),
+        decode(raw_event(9, twin, source="twinChangeEvents")),
+        data(10, 1),
+    ]
+    who = known(gateway(pairing()), states={("alice", DEVICE): device_state()})
+    (change,) = decide(events, STREAM, {}, who, Limits(100, 100, 100)).states.values()
+    assert change.position == 8
+    assert change.fields == {
+        "status": "Connected",
+        "status_at": NOON.isoformat(),
+        "stat_device_id": f"mymote:0:{DEVICE}",
+        "fwversion": "2.0.0",
+        "app_name": "meter",
+    }
+
+
+def test_telemetry_proves_that_a_device_is_connected_and_writes_it_once() -> None:
+    gone = device_state(stat_device_id=f"mymote:0:{DEVICE}", stream=STREAM, position=5)
+    back = observe(StateChange("alice", DEVICE, STREAM), gone, data(6, 1), gone.stat_device_id)
+    assert back.fields["status"] == "Connected"
+    there = device_state(
+        status=ConnectionState.CONNECTED, stat_device_id=gone.stat_device_id, stream=STREAM
+    )
+    none = observe(StateChange("alice", DEVICE, STREAM), there, data(7, 2), gone.stat_device_id)
+    assert not none.fields
+
+
+def test_an_event_from_before_the_known_state_changes_nothing() -> None:
+    known_state = device_state(stream=STREAM, position=50)
+    change = observe(StateChange("alice", DEVICE, STREAM), known_state, data(50, 1), "s")
+    assert not change.fields
