@@ -1,4 +1,4 @@
-"""Ownership, quota, statistics the size of a ledger and device state, where an example says it best."""
+"""Ownership, quota, statistics, sizes and device state, where an example says it best."""
 
 from datetime import timedelta
 
