@@ -54,8 +54,7 @@ async def test_processes_join_leave_die_and_stand_still(platform: Platform) -> N
             await all_arrived_since(journeys, died)
 
             stack.processes["ingest-3"].resume()
-            await stack.restart("ingest-2")
-            await all_work(platform, "ingest-2", "ingest-3")
+            await all_work(platform, "ingest-3")  # it took partitions again
 
             left = time.monotonic()
             await stack.processes["ingest"].stop()
