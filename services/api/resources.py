@@ -10,8 +10,10 @@ from services.api.store.devices import Devices
 from services.api.store.gateways import Gateways
 from services.api.store.groups import Groups
 from services.api.store.ledgers import Ledgers
+from services.api.store.parked import Parked
+from services.api.store.redeliveries import Redeliveries
 from shared.clients import AzureClients, open_azure
-from shared.database import ACCOUNTS, DEVICES, GATEWAYS, GROUPS, STREAM
+from shared.database import ACCOUNTS, DEVICES, GATEWAYS, GROUPS, PARKED, STREAM
 from shared.iothub import IotHub, open_iot_hub
 
 
@@ -26,6 +28,8 @@ class Resources:
     gateways: Gateways
     devices: Devices
     ledgers: Ledgers
+    parked: Parked
+    redeliveries: Redeliveries
     hub: IotHub
 
 
@@ -42,5 +46,7 @@ async def open_resources(settings: ApiSettings) -> AsyncIterator[Resources]:
             gateways=Gateways(database.get_container_client(GATEWAYS.name)),
             devices=Devices(database.get_container_client(DEVICES.name)),
             ledgers=Ledgers(database.get_container_client(STREAM.name)),
+            parked=Parked(database.get_container_client(PARKED.name)),
+            redeliveries=Redeliveries(database.get_container_client(STREAM.name)),
             hub=hub,
         )

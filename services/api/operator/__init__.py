@@ -1,1 +1,1 @@
-"""The platform operator's command-line tool: accounts, groups and gateways."""
+"""The platform operator's command-line tool: accounts, groups, gateways and parked messages."""

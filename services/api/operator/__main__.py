@@ -11,6 +11,7 @@ from services.api.logic.manufacturing import manufacture
 from services.api.operator.accounts import account_app, group_app, make_account
 from services.api.operator.gateways import gateway_app
 from services.api.operator.output import print_fields
+from services.api.operator.parked import parked_app
 from services.api.operator.runner import AsJson, pairing_stores, run
 from services.api.resources import Resources
 from shared.database import CONTAINERS, provision
@@ -42,6 +43,7 @@ app = typer.Typer(
 app.add_typer(account_app, name="account")
 app.add_typer(group_app, name="group")
 app.add_typer(gateway_app, name="gateway")
+app.add_typer(parked_app, name="parked")
 
 
 @app.command("provision")
