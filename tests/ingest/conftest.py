@@ -29,7 +29,7 @@ async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pl
 @pytest.fixture(scope="session")
 async def ingest(platform: Platform) -> AsyncIterator[Resources]:
     """Ingest in the test's process, for streams that the test makes up."""
-    settings = IngestSettings(order_seconds=0.5)
+    settings = IngestSettings(quota_data=1000, order_seconds=0.5)
     async with open_ingest(platform.resources.settings, settings) as resources:
         following = asyncio.create_task(resources.stores.directory.run())
         yield resources
