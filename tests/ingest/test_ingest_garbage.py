@@ -1,0 +1,81 @@
+"""Garbage of many customers at once stops the consumer, and the process says why."""
+
+import asyncio
+import json
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+
+from shared.database import PARKED
+from tests.ingest.local_platform import Owner, Platform, eventually
+from tests.ingest.made_stream import taken
+from tests.ingest.mqtt_gateway import Gateway
+
+ACCOUNTS = 5
+
+
+async def readiness(platform: Platform) -> tuple[int, str]:
+    async with httpx.AsyncClient(base_url=platform.stack.endpoints.ingest_url) as client:
+        answer = await client.get("/readyz")
+    return answer.status_code, answer.json()["checks"].get("consumer", "")
+
+
+async def restart(platform: Platform, **settings: str) -> None:
+    process = platform.stack.processes["ingest"]
+    await process.stop()
+    await platform.stack.start_service("ingest", extra=settings)
+    await platform.stack.wait_ready("ingest")
+
+
+async def test_the_consumer_stops_before_it_parks_what_many_customers_send(
+    platform: Platform,
+) -> None:
+    owners = [await platform.owner() for _ in range(ACCOUNTS)]
+    gateways = [await platform.gateway(owner) for owner in owners]
+    witness = await platform.owner()
+    good = await platform.gateway(witness)
+    await restart(platform)  # a window with nobody in it
+
+    async def send(gateway: Gateway, body: bytes, count: int) -> None:
+        async with gateway:
+            for _ in range(count):
+                gateway.send(body)
+            await gateway.delivered()
+
+    for gateway in gateways:
+        await send(gateway, b"", 3)
+
+    async def halted() -> bool:
+        return (await readiness(platform))[0] == HTTPStatus.SERVICE_UNAVAILABLE
+
+    await eventually(halted)
+    _, reason = await readiness(platform)
+    assert "a data message is empty" in reason
+    assert "parked list" in reason
+    log = platform.stack.log_file("ingest").read_text().splitlines()
+    errors = [each for each in map(json.loads, log) if each["level"] == "ERROR"]
+    assert [each for each in errors if "a data message is empty" in each["message"]]
+    assert len([each for each in errors if "takes no more events" in each["message"]]) == 1
+
+    await send(good, b"waits", 1)
+    before = await everything_parked(platform, owners)
+    await asyncio.sleep(1)
+    assert await everything_parked(platform, owners) == before
+    assert len(before) < 3 * ACCOUNTS
+    assert platform.stack.processes["ingest"].running
+
+    await restart(platform, MYMOTE_INGEST_GARBAGE_ACCOUNTS="1000")
+    assert await taken(witness, 1, good) == [[b"waits"]]
+
+    async def all_parked() -> bool:
+        return len(await everything_parked(platform, owners)) == 3 * ACCOUNTS
+
+    await eventually(all_parked)
+    await restart(platform)
+    assert (await readiness(platform))[0] == HTTPStatus.OK
+
+
+async def everything_parked(platform: Platform, owners: list[Owner]) -> list[dict[str, Any]]:
+    found = [await platform.all_of(PARKED.name, owner.user_id) for owner in owners]
+    return [each for some in found for each in some]

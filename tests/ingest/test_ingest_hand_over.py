@@ -1,0 +1,151 @@
+"""What a gateway sent before anybody had paired it reaches its first owner, once and in order."""
+
+import random
+import secrets
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from azure.servicebus.management import EntityStatus
+
+from services.ingest.logic import held
+from services.ingest.resources import Resources, message_path
+from services.ingest.settings import IngestSettings
+from shared.database import NOTIFICATIONS
+from tests.ingest import refusing_queues
+from tests.ingest.local_platform import Platform, eventually
+from tests.ingest.made_stream import MadeStream, committed, parked, taken, working
+from tests.ingest.mortal_path import Fault, killed, mortal
+from tests.ingest.mqtt_gateway import Gateway
+
+SETTINGS = IngestSettings(quota_data=1000, order_seconds=0.5)
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(held, "FIRST_SECONDS", 0.1)
+    monkeypatch.setattr(held, "MOST_SECONDS", 0.4)
+
+
+async def waits(platform: Platform, gateway: Gateway, count: int) -> None:
+    async def there() -> bool:
+        return len(await parked(platform, gateway.device_id, "no_owner")) == count
+
+    await eventually(there)
+
+
+async def test_before_pairing_then_more_then_silence(platform: Platform) -> None:
+    owner = await platform.owner()
+    talker, silent = await platform.gateway(), await platform.gateway()
+    async with talker, silent:
+        for n in range(5):
+            talker.send(f"{n}".encode())
+            silent.send(f"{n}".encode())
+        silent.send(b"cold", type="notification", level="1")
+        await talker.delivered()
+        await silent.delivered()
+        await waits(platform, talker, 5)
+        await waits(platform, silent, 6)
+        await platform.pair(talker, owner)
+        await platform.pair(silent, owner)
+        for n in range(5, 8):
+            talker.send(f"{n}".encode())
+        await talker.delivered()
+        bodies = [f"{n}".encode() for n in range(8)]
+        got = await taken(owner, 13, talker, silent)
+        assert got == [bodies, bodies[:5]]
+    (notification,) = await platform.all_of(NOTIFICATIONS.name, owner.user_id)
+    assert notification["text"] == "cold"
+    for gateway, count in ((talker, 8), (silent, 6)):
+        await waits(platform, gateway, 0)
+        assert (await platform.ledger(owner, gateway)).messages == count
+
+
+async def test_paired_while_ingest_is_down(platform: Platform) -> None:
+    owner = await platform.owner()
+    gateway = await platform.gateway()
+    process = platform.stack.processes["ingest"]
+    async with gateway:
+        for n in range(5):
+            gateway.send(f"{n}".encode())
+        await gateway.delivered()
+        await waits(platform, gateway, 5)
+    await process.stop()
+    await platform.pair(gateway, owner)
+    await process.start()
+    assert await taken(owner, 5, gateway) == [[f"{n}".encode() for n in range(5)]]
+
+
+async def test_killed_amid_a_hand_over(platform: Platform, ingest: Resources) -> None:
+    seed = secrets.randbelow(10**6)
+    print(f"seed {seed}")
+    owner, second = await platform.owner(), await platform.owner()
+    gateway = await platform.gateway()
+    stream = MadeStream()
+    for n in range(1, 231):
+        kind = {"type": "notification", "level": "1"} if n % 10 == 0 else {}
+        stream.add(gateway, None, **kind)
+    partition = ingest.pipeline.partition(stream.name)
+    await ingest.pipeline.process(partition, stream.events)
+    await platform.pair(gateway, owner)
+    await platform.unpair(gateway, owner)
+    await platform.pair(gateway, second)
+    stream.add(gateway)
+    fault = Fault(random.Random(seed), chance=0.15)
+    while True:
+        pipeline, tending = message_path(SETTINGS, mortal(ingest.stores, fault))
+        partition = pipeline.partition(stream.name)
+        await partition.read()
+        if partition.position == len(stream.events) - 1:
+            break
+        with killed():
+            if fault.kills % 2:
+                await tending.hand_over.look(partition)
+            await pipeline.process(partition, stream.events[-20:])
+    assert fault.kills > 3, "hardly anything was killed: the test shows nothing"
+    expected = [each for each in stream.bodies(gateway)[:-1] if not each.endswith(b"0")]
+    assert await taken(owner, len(expected), gateway) == [expected]
+    assert await taken(second, 1, gateway) == [[b"231"]]
+    assert len(await platform.all_of(NOTIFICATIONS.name, owner.user_id)) == 23
+    assert not await parked(platform, gateway.device_id, "no_owner")
+    ledger = (await committed(platform, stream))[gateway.device_id]
+    assert (ledger["waiting"], ledger["messages"]) == (False, 1)  # the second owner's
+    assert ledger["owner"].startswith(second.user_id)
+
+
+async def test_a_first_owner_whose_queue_refuses(platform: Platform, ingest: Resources) -> None:
+    owner = await platform.owner()
+    early, late = await platform.gateway(), await platform.gateway(owner)
+    stream = MadeStream()
+    partition = ingest.pipeline.partition(stream.name)
+    await ingest.pipeline.process(partition, stream.add_round(early, late, times=150))
+    await refusing_queues.set_status(platform, owner, EntityStatus.DISABLED)
+    await ingest.pipeline.process(partition, stream.add_round(late, times=3))
+    assert owner.user_id in partition.held
+    await platform.pair(early, owner)
+    await ingest.pipeline.process(partition, stream.add_round(early, late, times=3))
+    assert not await parked(platform, early.device_id, "no_owner")
+    assert len(await parked(platform, owner.user_id)) == 150 + 3 + 6
+    await refusing_queues.set_status(platform, owner, EntityStatus.ACTIVE)
+    async with working((ingest.pipeline, ingest.tending), stream):
+        got = await taken(owner, 309, early, late)
+    assert got == [stream.bodies(early), stream.bodies(late)]
+
+
+async def test_taken_just_before_the_pairing_and_processed_after_it(
+    platform: Platform, ingest: Resources
+) -> None:
+    owner = await platform.owner()
+    gateway = await platform.gateway()
+    stream = MadeStream()
+    stream.add_round(gateway, times=4)
+    await platform.pair(gateway, owner)
+    found = await platform.resources.gateways.get(gateway.device_id)
+    assert found is not None
+    began = found[0].pairings[0].started_at
+    assert all(each.enqueued_at < began + timedelta(seconds=1) for each in stream.events)
+    assert datetime.now(UTC) > began
+    stream.add_round(gateway, times=4)
+    partition = ingest.pipeline.partition(stream.name)
+    await ingest.pipeline.process(partition, stream.events)
+    assert await taken(owner, 8, gateway) == [stream.bodies(gateway)]
+    assert not await parked(platform, gateway.device_id, "no_owner")
