@@ -17,7 +17,7 @@ from tests.ingest.local_platform import Owner, Platform, body_of, eventually, pr
 from tests.ingest.mqtt_gateway import Gateway
 
 PARTITIONS = 4
-PAUSE_SECONDS = 0.5  # between a gateway's messages, of which 100 a day are its quota
+PAUSE_SECONDS = 0.8  # between a gateway's messages, of which 100 a day are its quota
 TAKEN_OVER_SECONDS = 15.0  # from the end of a process to its partitions' next message
 EXPIRES_SECONDS = 10.0  # the ownership of a process that does not renew it
 
