@@ -48,7 +48,7 @@ class SimulatedPath:
         """Take a batch at a time; raises Crashed after so many effects."""
         self._left = crash_after
         who = self._known(now)
-        for run in runs((decode(each) for each in after(raw, self.position)), max_ledgers=2):
+        for run in runs((decode(each) for each in after(raw, self.position)), max_ledgers=1):
             for device_id in sorted(_senders(run)):
                 self._hand_over(device_id, who)
             plan = decide(run, STREAM, self.ledgers, who, self.limits)
