@@ -112,13 +112,21 @@ async def test_a_wrong_key_opens_nothing(shared_namespace: Namespace, shared_que
 
 
 async def test_a_full_queue_refuses(
-    queue: Queue, sender: ServiceBusSender, receiver: ServiceBusReceiver
+    shared_namespace: Namespace,
+    queue: Queue,
+    sender: ServiceBusSender,
+    receiver: ServiceBusReceiver,
 ) -> None:
     put(queue, "a")
     settings = queue.settings
     queue.settings = QueueSettings(max_size_mb=0)
-    with pytest.raises(ServiceBusQuotaExceededError):
-        await sender.send_messages(ServiceBusMessage("b"))
+    async with shared_namespace.client() as client:
+        for each in (sender, client.get_queue_sender("q"), sender):  # it stays open
+            batch = await each.create_message_batch()
+            batch.add_message(ServiceBusMessage("b"))
+            for what in (batch, ServiceBusMessage("b")):
+                with pytest.raises(ServiceBusQuotaExceededError):
+                    await each.send_messages(what)
     queue.settings = settings
     await sender.send_messages(ServiceBusMessage("c"))
     assert texts(await receive(receiver, 2)) == ["a", "c"]
