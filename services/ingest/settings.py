@@ -34,7 +34,7 @@ class IngestSettings(BaseSettings):
 
     # So many accounts whose gateways mostly send what cannot be understood, and more than half of
     # all seen, are our own fault: the consumer stops.
-    garbage_accounts: int = Field(5, ge=1)
+    garbage_accounts: int = Field(5, ge=2)
 
     # Held accounts that are delivered to at once in this process; each may take a connection.
     concurrent_drains: int = Field(8, ge=1)

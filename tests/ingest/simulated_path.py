@@ -5,7 +5,7 @@ effects done, replays, pairings that become known while the stream is read.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from services.ingest.logic.admission import decide
@@ -27,7 +27,7 @@ from tests.ingest.made_events import STREAM, known
 
 
 class Crashed(Exception):
-    """The process is gone; what is not committed will be done again."""
+    """The process is gone, or has lost the partition; what is not committed is done again."""
 
 
 @dataclass
@@ -43,6 +43,7 @@ class SimulatedPath:
     timeline: dict[tuple[str, str], TimelineEntry] = field(default_factory=dict)
     parked: dict[tuple[str, str], ParkedMessage] = field(default_factory=dict)
     dropped: int = 0
+    lost: bool = False
 
     def process(self, raw: Sequence[RawEvent], now: datetime, crash_after: int = 10**9) -> None:
         """Take a batch at a time; raises Crashed after so many effects."""
@@ -55,6 +56,10 @@ class SimulatedPath:
             assert not plan.waiting
             self._do(plan)
             self._commit(run[-1].sequence_number, plan)
+
+    def rival(self) -> "SimulatedPath":
+        """Another process at the same point, which will do things and cannot commit them."""
+        return replace(self, ledgers=dict(self.ledgers), lost=True)
 
     def end(self, now: datetime) -> None:
         """Hand over what silent gateways left for their first owners."""
@@ -113,6 +118,8 @@ class SimulatedPath:
             raise Crashed
 
     def _commit(self, position: int, plan: Plan) -> None:
+        if self.lost:
+            raise Crashed
         self.position = position
         self.dropped += plan.dropped.total()
         for device_id, ledger in plan.ledgers.items():

@@ -4,6 +4,7 @@ import re
 from base64 import b64decode
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, timedelta
 from itertools import accumulate, cycle
@@ -52,6 +53,7 @@ class Cut(NamedTuple):
     again: int  # so many events from before the position are delivered again
     hours_late: int
     crash_after: int | None  # effects
+    rival: bool  # a process that has lost the partition does the same once more, afterwards
 
 
 steps = st.builds(
@@ -70,6 +72,7 @@ cuts = st.builds(
     again=st.integers(0, 8),
     hours_late=st.sampled_from((0, 0, 1, 30)),
     crash_after=st.none() | st.integers(0, 12),
+    rival=st.booleans(),
 )
 
 
@@ -137,12 +140,16 @@ def read(messages: Sequence[Sent], all_cuts: Sequence[Cut], owners: list[Gateway
         batch = events[max(0, begin - cut.again) : begin + cut.size]
         hub = max(each.taken for each in messages[: begin + cut.size])
         now = max(now, hub + timedelta(hours=cut.hours_late))
+        rival = path.rival()
         try:
             crash = None if crashed else cut.crash_after
             path.process(batch, now, 10**9 if crash is None else crash)
             crashed = False
         except Crashed:
             crashed = True
+        if cut.rival:
+            with suppress(Crashed):
+                rival.process(batch, now)
     path.end(NOON + timedelta(days=400))
     return path
 

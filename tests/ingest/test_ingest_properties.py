@@ -31,6 +31,7 @@ from tests.ingest.made_events import (
 
 LIMITS = Limits(data=100, notifications=100, parked=100)
 
+seconds_between = st.sampled_from((0, 0, 60, 86_400)) | st.integers(0, 30 * 3600)
 minutes = st.integers(0, 40).map(lambda each: NOON + timedelta(minutes=each))
 near_and_far = (
     st.integers(-45 * 24, 24).map(lambda hours: timedelta(hours=hours))
@@ -40,14 +41,14 @@ near_and_far = (
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 30 * 3600), st.none() | near_and_far), max_size=60),
+    st.lists(st.tuples(seconds_between, st.none() | near_and_far), max_size=60),
     st.integers(1, 4),
 )
 def test_no_day_takes_more_than_the_quota_and_the_charged_day_never_goes_back(
     steps: list[tuple[int, timedelta | None]], limit: int
 ) -> None:
     ledger = Ledger(id=DEVICE, partition=STREAM)
-    taken = NOON
+    taken = NOON + timedelta(hours=11, minutes=57)
     charged_days = [date.min]
     for seconds, stored in steps:
         taken += timedelta(seconds=seconds)
