@@ -1,5 +1,6 @@
 """What a gateway sent before anybody had paired it reaches its first owner, once and in order."""
 
+import asyncio
 import random
 import secrets
 from datetime import UTC, datetime, timedelta
@@ -58,6 +59,20 @@ async def test_before_pairing_then_more_then_silence(platform: Platform) -> None
     for gateway, count in ((talker, 8), (silent, 6)):
         await waits(platform, gateway, 0)
         assert (await platform.ledger(owner, gateway)).messages == count
+
+
+async def test_silent_after_pairing(platform: Platform, ingest: Resources) -> None:
+    """Without even the events that IoT Hub makes of the pairing."""
+    owner = await platform.owner()
+    gateway = await platform.gateway()
+    stream = MadeStream()
+    async with working((ingest.pipeline, ingest.tending), stream) as partition:
+        await ingest.pipeline.process(partition, stream.add_round(gateway, times=5))
+        await asyncio.sleep(1)  # by now it was looked at, and had no owner
+        assert partition.waiting == {gateway.device_id}
+        assert not partition.unchecked
+        await platform.pair(gateway, owner)
+        assert await taken(owner, 5, gateway) == [stream.bodies(gateway)]
 
 
 async def test_paired_while_ingest_is_down(platform: Platform) -> None:
