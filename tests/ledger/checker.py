@@ -16,7 +16,7 @@ from tests.ledger.figures import check_figures
 from tests.ledger.oracle import Expected, Verdict, expect, iso
 from tests.ledger.ownership import boundaries_of, created_at
 from tests.ledger.queues import check_queues
-from tests.ledger.records import Key, StreamEvent
+from tests.ledger.records import Key, Received, StreamEvent
 from tests.ledger.violations import Violation
 
 UNSURE_SHARE = 0.02  # more messages than that between two owners: nothing would be shown
@@ -34,7 +34,9 @@ class Report:
     violations: list[Violation]
     outcomes: Counter[str] = field(default_factory=Counter)  # of the apps' messages
     repeats: int = 0  # events in the stream that repeat an earlier one
-    unsure: int = 0
+    resent: int = 0  # messages that a queue got again and dropped
+    handed_over: int = 0  # messages of before the first pairing
+    unsure: int = 0  # whose pairing was being written when the hub took them
     expected: Expected = field(default_factory=Expected)
 
 
@@ -56,7 +58,15 @@ def check(evidence: Evidence) -> Report:
     outcomes = _outcomes(evidence, expected)
     violations += _check_counts(evidence, expected, outcomes)
     repeats = sum(len(each) - 1 for each in expected.occurrences.values())
-    return Report(violations, outcomes, repeats, expected.unsure, expected)
+    return Report(
+        violations,
+        outcomes,
+        repeats=repeats,
+        resent=_resent(evidence.received),
+        handed_over=expected.handed_over,
+        unsure=expected.unsure,
+        expected=expected,
+    )
 
 
 def _seen(evidence: Evidence) -> dict[Key, str]:
@@ -201,6 +211,14 @@ def _outcomes(evidence: Evidence, expected: Expected) -> Counter[str]:
         elif key in wiped:
             outcomes["wiped"] += 1
     return outcomes
+
+
+def _resent(received: Iterable[Received]) -> int:
+    """A duplicate that a queue drops takes a number, which no message has then."""
+    numbers: defaultdict[str, list[int]] = defaultdict(list)
+    for each in received:
+        numbers[each.user_id].append(each.queue_number)
+    return sum(max(taken) - len(set(taken)) for taken in numbers.values())
 
 
 def _check_counts(

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 from azure.core.exceptions import AzureError
 
@@ -14,6 +15,7 @@ from tests.ledger.world import World
 
 AGAIN_SECONDS = 0.3
 WATCH_SECONDS = 0.25
+AIM_SECONDS = 3.0
 
 
 class Driver:
@@ -60,6 +62,9 @@ class Driver:
     async def _kill(self, planned: Planned) -> None:
         process = self._world.stack.processes[planned.target]
         async with self._locks[planned.target]:
+            if planned.aimed:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._world.readers.arrival(), AIM_SECONDS)
             await process.kill()
             self._tell(planned)
             await asyncio.sleep(planned.seconds)
@@ -72,7 +77,7 @@ class Driver:
             self._tell(planned)
             await asyncio.sleep(planned.seconds)
             process.resume()
-            self._world.note(f"SIGCONT {planned.target}")
+            self._world.note("SIGCONT", planned.target)
 
     async def _refuse(self, planned: Planned) -> None:
         owner = self._world.owners[int(planned.target)]
@@ -81,7 +86,7 @@ class Driver:
             self._tell(planned)
             await asyncio.sleep(planned.seconds)
             await self._set_status(owner, "Active")
-            self._world.note(f"enabled the queue of {owner.user_id}")
+            self._world.note("queue enabled", owner.user_id)
 
     async def _change(self, planned: Planned) -> None:
         device_id = self._device(planned)
@@ -123,7 +128,7 @@ class Driver:
                     await process.start()
 
     def _tell(self, planned: Planned) -> None:
-        self._world.note(f"{planned.fault.value} {planned.target}")
+        self._world.note(planned.fault.value, planned.target)
         self._say(str(planned))
 
     def _device(self, planned: Planned) -> str:

@@ -9,6 +9,7 @@ INGESTS = ("ingest", "ingest-2")
 AZURE = "azure"
 # Longer than the partitions of a process that stands still are left to it.
 BEYOND_EXPIRY = 13.0
+AIMED = 0.7  # share of the kills that are aimed
 
 
 class Fault(Enum):
@@ -35,6 +36,8 @@ class Planned:
     fault: Fault
     target: str
     seconds: float = 0.0
+    # Only when a message has just reached a reader: between its sending and its commit, mostly.
+    aimed: bool = False
 
     def __str__(self) -> str:
         lasting = f" for {self.seconds:.1f} s" if self.seconds else ""
@@ -61,13 +64,18 @@ def schedule(
     accounts: int,
     paired: Sequence[int],
     unpaired: Sequence[int],
+    offline: Sequence[tuple[int, float]],
 ) -> list[Planned]:
-    """All faults in order of time. `paired` and `unpaired` are numbers of gateways."""
+    """All faults in order of time.
+
+    `paired` and `unpaired` are numbers of gateways, `offline` those that have no network at some
+    moment: that is when they change hands.
+    """
     chance = random.Random(f"faults {seed}")
     victims = [(*INGESTS, AZURE)[number % 3] for number in range(amounts.kills)]
     chance.shuffle(victims)
     planned = [
-        Planned(at, Fault.KILL, victim, chance.uniform(0.1, 1.2))
+        Planned(at, Fault.KILL, victim, chance.uniform(0.1, 1.2), aimed=chance.random() < AIMED)
         for at, victim in zip(_times(chance, amounts, len(victims)), victims, strict=True)
     ]
     for at in _times(chance, amounts, amounts.fleet_kills):
@@ -82,6 +90,8 @@ def schedule(
     for number, at in enumerate(_times(chance, amounts, amounts.changes)):
         what = CHANGES[number % len(CHANGES)]
         planned.append(Planned(at, what, str(chance.choice(paired)), chance.uniform(0, 2)))
+    for number, (gateway, at) in enumerate(offline):
+        planned.append(Planned(at, CHANGES[number % len(CHANGES)], str(gateway), 0.1))
     # The last of them stay nobody's, and their messages parked.
     for number in unpaired[: max(1, len(unpaired) * 3 // 4)]:
         at = chance.uniform(0.3, 0.8) * amounts.seconds

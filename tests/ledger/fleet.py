@@ -59,6 +59,7 @@ class PlannedGateway:
     async def run(self) -> None:
         """Send and lose power as planned; return once everything is delivered."""
         await self._gateway.start()
+        connecting = asyncio.create_task(self._come_and_go())
         steps: list[Send | Cut] = [*self.plan.sends[self._serial :], *self.plan.cuts]
         for step in sorted(steps, key=lambda each: each.at):
             late = time.time() - self._origin - step.at
@@ -69,6 +70,7 @@ class PlannedGateway:
                 await self._gateway.kill()
                 await asyncio.sleep(step.seconds)
                 await self._gateway.start()
+        await connecting
         while True:  # a reset in between makes the wait end early
             with suppress(TimeoutError, GatewayOffError):
                 await self._gateway.until_delivered(5)
@@ -76,6 +78,16 @@ class PlannedGateway:
 
     async def stop(self) -> None:
         await self._gateway.stop()
+
+    async def _come_and_go(self) -> None:
+        """Pull the network cable and put it back as planned."""
+        for each in self.plan.offline:
+            begin, end = self._origin + each.at, self._origin + each.at + each.seconds
+            await asyncio.sleep(begin - time.time())
+            if time.time() < end:
+                self._gateway.unplug()
+                await asyncio.sleep(end - time.time())
+                self._gateway.plug()
 
     async def _send(self, send: Send) -> None:
         body = self._body(send)
@@ -133,7 +145,7 @@ async def run(plan: FleetPlan) -> None:
     gateways = [PlannedGateway(each, plan, log, sent[each.device_id]) for each in plan.gateways]
     working = asyncio.create_task(_work(gateways, log))
     waiting = asyncio.create_task(stopping.wait())
-    await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_EXCEPTION)
+    await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
     working.cancel()
     try:

@@ -72,6 +72,7 @@ class Expected:
     counts: dict[str, dict[str, Count]] = field(default_factory=lambda: defaultdict(dict))
     charged: dict[str, Charged] = field(default_factory=dict)  # by device
     warnings: set[tuple[str, str, date]] = field(default_factory=set)  # user, device, day
+    handed_over: int = 0  # to the first owner, who came later
     unsure: int = 0  # taken by the hub while their pairing was being written
 
 
@@ -133,6 +134,7 @@ class _Judge:
         whose = given if isinstance(given, Pairing) and what in _DELIVERED else None
         if what == "parked no_owner" and isinstance(given, Pairing):
             what, whose = _delivered_as(event), given  # its first owner has it by now
+            self._expected.handed_over += 1
         if what in ("queue", "notification") and whose is not None:
             counts = self._expected.counts[event.device_id]
             count = counts.setdefault(whose.owner, Count())

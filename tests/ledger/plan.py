@@ -32,6 +32,13 @@ class Cut(BaseModel):
     seconds: float
 
 
+class Offline(BaseModel):
+    """The network cable is out for some seconds; what the app sends meanwhile waits stored."""
+
+    at: float
+    seconds: float
+
+
 class GatewayPlan(BaseModel):
     """One gateway's part."""
 
@@ -41,6 +48,7 @@ class GatewayPlan(BaseModel):
     clock_offset: float = 0.0  # of the gateway's clock against the true time, in seconds
     sends: list[Send]
     cuts: list[Cut] = []
+    offline: list[Offline] = []
 
 
 class FleetPlan(BaseModel):
@@ -77,6 +85,13 @@ def sends(chance: random.Random, count: int, seconds: float, *, broken: bool) ->
         Send(at=at, kind=kind, size=chance.choice((30, 200, 200, 1500)))
         for at, kind in zip(sorted(times), kinds, strict=True)
     ]
+
+
+def offline(chance: random.Random, seconds: float) -> Offline:
+    """A tenth to a fifth of the time without network."""
+    return Offline(
+        at=chance.uniform(0.1, 0.6) * seconds, seconds=chance.uniform(0.1, 0.2) * seconds
+    )
 
 
 def cuts(chance: random.Random, count: int, seconds: float) -> list[Cut]:

@@ -28,9 +28,15 @@ class Readers:
     def __init__(self) -> None:
         self.received: dict[tuple[str, int], Received] = {}  # by account and number
         self._tasks: list[asyncio.Task[None]] = []
+        self._arrived = asyncio.Event()
 
     def start(self, owners: Sequence[Owner]) -> None:
         self._tasks += [asyncio.create_task(self._read(each)) for each in owners]
+
+    async def arrival(self) -> None:
+        """Wait until the next message is received."""
+        self._arrived.clear()
+        await self._arrived.wait()
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -58,6 +64,7 @@ class Readers:
         for message in some:
             received = _received(owner, message)
             self.received.setdefault((owner.user_id, received.queue_number), received)
+        self._arrived.set()
         await asyncio.gather(*(receiver.complete_message(each) for each in some))
 
 

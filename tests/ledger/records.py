@@ -115,6 +115,7 @@ class Done:
 
     at: float
     what: str
+    target: str
 
 
 FleetRecord = Stored | Taken | Wiped

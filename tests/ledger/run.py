@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +37,8 @@ class Options:
     pauses: int = 4
     changes: int = 32
     refusals: int = 5
-    cuts: int = 20
+    cuts: int = 20  # gateways that lose their power
+    offline: int = 16  # gateways without network, which change hands meanwhile
     repeats: float = 0.03
     lost_pubacks: float = 0.01
     settle_seconds: float = 90.0
@@ -59,8 +61,8 @@ class Options:
 class Outcome:
     """What a run came to; `text` is the report for people."""
 
-    options: Options
     report: Report
+    faults: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=dict)
     text: str = ""
 
@@ -80,7 +82,10 @@ async def run(options: Options, directory: Path, say: Callable[[str], None]) -> 
     async with open_world(directory, setting) as world:
         say(f"{options.gateways} gateways of {options.accounts} accounts are made")
         clock.lap("making")
-        await _start_fleets(world, options)
+        planned_gateways = plans(world.gateways, options)
+        for number in range(options.fleets):
+            mine = planned_gateways[number :: options.fleets]
+            await world.start_fleet(f"fleet-{number + 1}", mine)
         driver = Driver(world, say)
         planned = schedule(
             options.seed,
@@ -89,20 +94,26 @@ async def run(options: Options, directory: Path, say: Callable[[str], None]) -> 
             accounts=options.accounts,
             paired=range(options.gateways - options.unpaired),
             unpaired=range(options.gateways - options.unpaired, options.gateways),
+            offline=[
+                (number, each.at + each.seconds / 2)
+                for number, gateway in enumerate(planned_gateways)
+                for each in gateway.offline
+            ],
         )
         await driver.run(planned)
         clock.lap("faults")
         say("all faults are over")
         await settle(world, options.settle_seconds, say)
         clock.lap("quiet")
-        outcome = await judge(world, options)
+        outcome = await judge(world)
         clock.lap("check")
+        outcome.faults = Counter(done.what for done in world.done)
         outcome.seconds = clock.laps
-        outcome.text = _text(outcome, world)
+        outcome.text = _text(outcome, options)
         return outcome
 
 
-async def judge(world: World, options: Options) -> Outcome:
+async def judge(world: World) -> Outcome:
     """The check of what a world has come to, with the traces of what is wrong."""
     evidence = await world.evidence()
     report = check(evidence)
@@ -113,7 +124,7 @@ async def judge(world: World, options: Options) -> Outcome:
         if violation.key is not None:
             told.append(trace(violation.key, evidence, report.expected, world.done, logs))
     told += [str(each) for each in report.violations[TRACES:]]
-    return Outcome(options, report, text="\n".join(told))
+    return Outcome(report, text="\n".join(told))
 
 
 def plans(gateways: list[GatewayPlan], options: Options) -> list[GatewayPlan]:
@@ -122,6 +133,9 @@ def plans(gateways: list[GatewayPlan], options: Options) -> list[GatewayPlan]:
     greedy = range(0, len(gateways), GREEDY)
     shares = plan.spread(options.messages, len(gateways), greedy=greedy)
     cut = [chance.randrange(len(gateways)) for _ in range(options.cuts)]
+    without_network = chance.sample(
+        range(len(gateways) - options.unpaired), k=min(options.offline, len(gateways) // 2)
+    )
     return [
         gateway.model_copy(
             update={
@@ -130,16 +144,13 @@ def plans(gateways: list[GatewayPlan], options: Options) -> list[GatewayPlan]:
                     chance, shares[number], options.seconds, broken=number % BROKEN == 0
                 ),
                 "cuts": plan.cuts(chance, cut.count(number), options.seconds),
+                "offline": [plan.offline(chance, options.seconds)]
+                if number in without_network
+                else [],
             }
         )
         for number, gateway in enumerate(gateways)
     ]
-
-
-async def _start_fleets(world: World, options: Options) -> None:
-    planned = plans(world.gateways, options)
-    for number in range(options.fleets):
-        await world.start_fleet(f"fleet-{number + 1}", planned[number :: options.fleets])
 
 
 def _amounts(options: Options) -> Amounts:
@@ -153,19 +164,18 @@ def _amounts(options: Options) -> Amounts:
     )
 
 
-def _text(outcome: Outcome, world: World) -> str:
+def _text(outcome: Outcome, options: Options) -> str:
     """The report: what was done, what it came to, how to do it again."""
-    report, options = outcome.report, outcome.options
-    faults: dict[str, int] = {}
-    for done in world.done:
-        what = done.what.rpartition(" ")[0] if done.what[-1].isdigit() else done.what
-        faults[what.split(" user-")[0]] = faults.get(what.split(" user-")[0], 0) + 1
+    report = outcome.report
     lines = [
         f"{sum(report.outcomes.values())} messages of {options.gateways} gateways compared:",
         *(f"  {count:6} {what}" for what, count in report.outcomes.most_common()),
-        f"{report.repeats} events of the stream were repetitions; {report.unsure} messages came "
-        "while their pairing was being written",
-        "faults: " + ", ".join(f"{count} {what}" for what, count in sorted(faults.items())),
+        f"{report.handed_over} waited for their gateway's first owner",
+        f"{report.repeats} events of the stream were repetitions",
+        f"{report.resent} messages were sent again after a fault, and dropped by their queue",
+        f"{report.unsure} messages came while their pairing was being written",
+        "faults: "
+        + "; ".join(f"{count} x {what}" for what, count in sorted(outcome.faults.items())),
         "seconds: " + ", ".join(f"{what} {took:.1f}" for what, took in outcome.seconds.items()),
         f"{len(report.violations)} violations" if report.violations else "no violation",
         outcome.text,

@@ -22,7 +22,11 @@ def trace(
     lines = sorted(_ways(key, evidence, expected))
     if lines and key.mid:
         first, last = lines[0][0] - AROUND_SECONDS, lines[-1][0] + AROUND_SECONDS
-        lines += [(each.at, f"fault: {each.what}") for each in faults if first <= each.at <= last]
+        lines += [
+            (each.at, f"fault: {each.what} {each.target}")
+            for each in faults
+            if first <= each.at <= last
+        ]
     told = [f"  {_time(at)}  {text}" for at, text in sorted(lines)]
     told += [f"  {text}" for text in _states(key, evidence, expected)]
     if key.mid:

@@ -58,8 +58,9 @@ class World:
     sent: int = 0
     unsettled: list[str] = field(default_factory=list)
 
-    def note(self, what: str) -> None:
-        self.done.append(Done(time.time(), what))
+    def note(self, what: str, target: str) -> None:
+        """A fault was made just now."""
+        self.done.append(Done(time.time(), what, target))
 
     async def start_ingest(self, name: str) -> None:
         """One process of ingest, with the world's bug if it has one."""
