@@ -1,6 +1,6 @@
 # MyMote on one machine. `make` alone lists the commands.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types clean requirements
+.PHONY: help run test bench lint types clean requirements
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
@@ -15,6 +15,9 @@ run: $(VENV)/.installed node_modules/.bin/node ## start everything on this machi
 
 test: $(VENV)/.installed-dev node_modules/.bin/node ## run the tests against the real local stack (4 minutes)
 	@$(BIN)/python -m pytest $(ARGS)
+
+bench: $(VENV)/.installed-dev node_modules/.bin/node ## measure what a message costs; ARGS=--help tells more (5 minutes)
+	@$(BIN)/python -m bench $(ARGS)
 
 lint: $(VENV)/.installed-dev ## check style and the import rules
 	@$(BIN)/ruff check .

@@ -39,6 +39,15 @@ class Result:
     violations: list[str] = field(default_factory=list)
 
     @property
+    def created_per_second(self) -> float:
+        return self.accounts / self.create_seconds
+
+    @property
+    def behind_seconds(self) -> float:
+        """How long the last message took after the last account was made."""
+        return self.done_seconds - self.create_seconds
+
+    @property
     def queue_connections(self) -> int:
         """The most connections to Service Bus; Event Hubs has the same port."""
         return self.peaks.connections - self.partitions
@@ -60,7 +69,7 @@ async def many_accounts(
             members = await _make_and_send(resources, stream, result, say)
             await stream.until_committed(await stream.ends(), 30 + count / 10)
     result.cpu_seconds, result.done_seconds = spent.cpu, spent.wall
-    result.senders = await _senders(stack)
+    result.senders = await count_senders(stack)
     say(f"reading {count} queues ...")
     result.violations = await _violations(resources, members)
     return result
@@ -145,7 +154,7 @@ async def _counts(admin: ServiceBusAdministrationClient) -> dict[str, int]:
     }
 
 
-async def _senders(stack: LocalStack) -> int:
+async def count_senders(stack: LocalStack) -> int:
     """`mymote_ingest_senders`."""
     async with (
         aiohttp.ClientSession() as session,
