@@ -88,11 +88,12 @@ class SimulatedPath:
             assert first_owner(who.gateways[device_id], each.enqueued_at) is pairings[0]
         plan = hand_over(documents, pairings[0], ledger, who)
         self._do(plan)
-        done = plan.ledgers[device_id].model_copy(update={"waiting": False})
-        plan.ledgers[device_id] = done
         self._commit(self.position, plan)
         for each in documents:
+            self._step()
             del self.parked[each.holder, each.id]
+        done = self.ledgers[device_id].model_copy(update={"waiting": False})
+        self._commit(self.position, Plan(ledgers={device_id: done}))
 
     def _do(self, plan: Plan) -> None:
         for user_id, messages in plan.sends.items():

@@ -104,7 +104,7 @@ def sent(stream: Sequence[Step]) -> list[Sent]:
             stored = None if first.stored is None else first.taken + first.stored - taken
             made.append(replace(first, sequence_number=n, taken=taken, stored=stored))
             continue
-        mid = 2 * n if step.numbered else None
+        mid = len(mine) if step.numbered else None  # another gateway has the same
         mine.append(Sent(n, DEVICES[step.device], step.kind, mid, taken, step.stored))
         made.append(mine[-1])
     return made
