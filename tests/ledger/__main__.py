@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,17 +16,39 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 DEFAULTS = Options()
 
 
+def number(text: str = "", least: int = 0) -> Any:
+    """An option that counts something."""
+    return typer.Option(min=least, help=text)
+
+
 @app.command()
 def main(
     seed: Annotated[int, typer.Option(help="Chooses every message, moment and victim.")] = 1,
-    messages: Annotated[int, typer.Option(min=1)] = DEFAULTS.messages,
-    gateways: Annotated[int, typer.Option(min=10)] = DEFAULTS.gateways,
-    accounts: Annotated[int, typer.Option(min=3)] = DEFAULTS.accounts,
-    kills: Annotated[
-        int, typer.Option(min=0, help="SIGKILLs of both ingest processes and the local Azure.")
-    ] = DEFAULTS.kills,
-    changes: Annotated[int, typer.Option(min=0, help="Changes of pairings.")] = DEFAULTS.changes,
+    messages: Annotated[int, number(least=1)] = DEFAULTS.messages,
+    gateways: Annotated[int, number(least=10)] = DEFAULTS.gateways,
+    accounts: Annotated[int, number(least=3)] = DEFAULTS.accounts,
+    fleets: Annotated[int, number("Processes of gateways.", 1)] = DEFAULTS.fleets,
     seconds: Annotated[float, typer.Option(min=5, help="Of traffic.")] = DEFAULTS.seconds,
+    kills: Annotated[
+        int, number("SIGKILLs of both ingest processes and the local Azure.")
+    ] = DEFAULTS.kills,
+    fleet_kills: Annotated[int, number("SIGKILLs of gateways' processes.")] = DEFAULTS.fleet_kills,
+    pauses: Annotated[int, number("SIGSTOPs of ingest.")] = DEFAULTS.pauses,
+    changes: Annotated[int, number("Changes of pairings.")] = DEFAULTS.changes,
+    refusals: Annotated[int, number("Queues disabled for a while.")] = DEFAULTS.refusals,
+    cuts: Annotated[int, number("Gateways that lose their power.")] = DEFAULTS.cuts,
+    offline: Annotated[
+        int, number("Gateways that change hands while they have no network.")
+    ] = DEFAULTS.offline,
+    repeats: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of events that IoT Hub follows by repeats.")
+    ] = DEFAULTS.repeats,
+    lost_pubacks: Annotated[
+        float, typer.Option(min=0, max=0.9, help="Share of PUBACKs that are lost.")
+    ] = DEFAULTS.lost_pubacks,
+    settle_seconds: Annotated[
+        float, typer.Option(min=1, help="To become quiet after the last fault.")
+    ] = DEFAULTS.settle_seconds,
     directory: Annotated[
         Path | None, typer.Option(help="Keeps logs and records; else a temporary one does.")
     ] = None,
@@ -41,9 +63,18 @@ def main(
         messages=messages,
         gateways=gateways,
         accounts=accounts,
-        kills=kills,
-        changes=changes,
+        fleets=fleets,
         seconds=seconds,
+        kills=kills,
+        fleet_kills=fleet_kills,
+        pauses=pauses,
+        changes=changes,
+        refusals=refusals,
+        cuts=cuts,
+        offline=offline,
+        repeats=repeats,
+        lost_pubacks=lost_pubacks,
+        settle_seconds=settle_seconds,
     )
     place = directory or Path(tempfile.mkdtemp(prefix="mymote-ledger-"))
     began = time.monotonic()

@@ -19,7 +19,9 @@ from tests.ledger.queues import check_queues
 from tests.ledger.records import Key, Received, StreamEvent
 from tests.ledger.violations import Violation
 
-UNSURE_SHARE = 0.02  # more messages than that between two owners: nothing would be shown
+# A pairing whose writing a kill interrupts takes seconds, and its gateway goes on sending. With
+# more such messages than this share of all the run says little.
+UNSURE_SHARE = 0.1
 DELIVERED_SHARE = 0.4  # fewer on queues: the run says little
 PARKING_LIMIT = "parking_limit"  # ingest's own entry: more than the cap was to be parked
 
@@ -231,7 +233,7 @@ def _check_counts(
     if outcomes["queue"] < sent * DELIVERED_SHARE:
         text = f"only {outcomes['queue']} of {sent} messages belong on queues"
         yield Violation("incomplete", None, text)
-    if expected.unsure > max(3, sent * UNSURE_SHARE):
+    if expected.unsure > max(1, sent * UNSURE_SHARE):
         text = f"{expected.unsure} messages came while their pairing was being written"
         yield Violation("incomplete", None, text)
 

@@ -65,7 +65,8 @@ class Driver:
             if planned.aimed:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._world.readers.arrival(), AIM_SECONDS)
-            await process.kill()
+            if process.running:
+                await process.kill()
             self._tell(planned)
             await asyncio.sleep(planned.seconds)
             await process.start()

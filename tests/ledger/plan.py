@@ -94,6 +94,17 @@ def offline(chance: random.Random, seconds: float) -> Offline:
     )
 
 
+def hurried(sends_of: Sequence[Send], without_network: Offline) -> list[Send]:
+    """The same messages, the latter half of them while there is no network: many wait then."""
+    half = len(sends_of) // 2
+    step = without_network.seconds / (len(sends_of) - half + 1)
+    moved = [
+        each.model_copy(update={"at": without_network.at + step * (number + 1)})
+        for number, each in enumerate(sends_of[half:])
+    ]
+    return sorted([*sends_of[:half], *moved], key=lambda each: each.at)
+
+
 def cuts(chance: random.Random, count: int, seconds: float) -> list[Cut]:
     """Power cuts of half a second to three."""
     times = sorted(chance.uniform(0.05, 0.9) * seconds for _ in range(count))

@@ -4,7 +4,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from tests.ledger import plan
@@ -42,6 +42,15 @@ class Options:
     repeats: float = 0.03
     lost_pubacks: float = 0.01
     settle_seconds: float = 90.0
+
+    def arguments(self) -> str:
+        """The options of the command line that make the same plan and schedule."""
+        changed = {"seed": self.seed} | {
+            each.name: value
+            for each in fields(self)
+            if (value := getattr(self, each.name)) != each.default
+        }
+        return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in changed.items())
 
     @property
     def unpaired(self) -> int:
@@ -136,21 +145,18 @@ def plans(gateways: list[GatewayPlan], options: Options) -> list[GatewayPlan]:
     without_network = chance.sample(
         range(len(gateways) - options.unpaired), k=min(options.offline, len(gateways) // 2)
     )
-    return [
-        gateway.model_copy(
-            update={
-                "clock_offset": CLOCKS.get(number, 0.0),
-                "sends": plan.sends(
-                    chance, shares[number], options.seconds, broken=number % BROKEN == 0
-                ),
-                "cuts": plan.cuts(chance, cut.count(number), options.seconds),
-                "offline": [plan.offline(chance, options.seconds)]
-                if number in without_network
-                else [],
-            }
-        )
-        for number, gateway in enumerate(gateways)
-    ]
+    planned = []
+    for number, gateway in enumerate(gateways):
+        sends = plan.sends(chance, shares[number], options.seconds, broken=number % BROKEN == 0)
+        offline = [plan.offline(chance, options.seconds)] if number in without_network else []
+        update = {
+            "clock_offset": CLOCKS.get(number, 0.0),
+            "sends": plan.hurried(sends, offline[0]) if offline else sends,
+            "cuts": plan.cuts(chance, cut.count(number), options.seconds),
+            "offline": offline,
+        }
+        planned.append(gateway.model_copy(update=update))
+    return planned
 
 
 def _amounts(options: Options) -> Amounts:
@@ -179,7 +185,7 @@ def _text(outcome: Outcome, options: Options) -> str:
         "seconds: " + ", ".join(f"{what} {took:.1f}" for what, took in outcome.seconds.items()),
         f"{len(report.violations)} violations" if report.violations else "no violation",
         outcome.text,
-        f"again: --seed {options.seed}",
+        f"again: python -m tests.ledger {options.arguments()}",
     ]
     return "\n".join(each for each in lines if each)
 

@@ -7,11 +7,11 @@ from tests.ledger.run import Options, run
 
 SHORT = Options(
     seed=7,
-    messages=500,
-    gateways=18,
-    accounts=6,
+    messages=400,
+    gateways=16,
+    accounts=5,
     fleets=1,
-    seconds=12,
+    seconds=10,
     kills=6,
     fleet_kills=1,
     pauses=2,
@@ -25,7 +25,7 @@ SHORT = Options(
 )
 
 
-async def test_500_messages_under_every_fault_are_where_they_belong(tmp_path: Path) -> None:
+async def test_400_messages_under_every_fault_are_where_they_belong(tmp_path: Path) -> None:
     outcome = await run(SHORT, tmp_path, print)
     assert not outcome.report.violations, outcome.text
     assert {each.value for each in Fault} <= outcome.faults.keys()
