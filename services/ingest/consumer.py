@@ -146,7 +146,9 @@ class Consumer:
             return
         self._stopped = (
             f"stopped, for this is most likely our own fault: {reason}. Nothing of it is lost: "
-            "look at what is parked (mymote-operator parked list), mend ingest, and restart it."
+            "look at what is parked (mymote-operator parked list), mend ingest, and restart it; "
+            "if the gateways really send that, restart it with MYMOTE_INGEST_GARBAGE_ACCOUNTS "
+            "above the number of accounts."
         )
         log.error("ingest takes no more events: it is %s", self._stopped)
         self._halted.set()
@@ -172,6 +174,7 @@ class Consumer:
         if claim.checkpoint is not None:
             await asyncio.wait([claim.checkpoint], timeout=CLOSE_SECONDS)
         await _write_checkpoint(claim, context)
+        claim.partition.let_go()
         log.info(
             "partition closed", extra={"partition": context.partition_id, "reason": reason.name}
         )

@@ -178,7 +178,7 @@ async def test_killed_while_accounts_are_held_drained_and_released(
     print(f"seed {seed}")
     rng = random.Random(seed)
     owners, gateways = await fleet(platform)
-    stream = shuffled(gateways, rng, each=40)
+    stream = shuffled(gateways, rng, each=25)
     fault = Fault(rng, chance=0.1)
     refusing = False
     ever_held = 0
@@ -208,13 +208,13 @@ async def test_killed_while_accounts_are_held_drained_and_released(
             return not any([await parked(platform, owner.user_id) for owner in owners])
 
         await eventually(cleared)
-    await check(platform, stream, gateways, each=40)
+    await check(platform, stream, gateways, each=25)
 
 
 async def test_two_processes_with_a_held_account(platform: Platform, ingest: Resources) -> None:
     rng = random.Random(5)
     owners, gateways = await fleet(platform)
-    stream = shuffled(gateways, rng, each=60)
+    stream = shuffled(gateways, rng, each=40)
     lost = 0
 
     async def work(path: tuple[Pipeline, Tending], step: int) -> None:
@@ -243,7 +243,7 @@ async def test_two_processes_with_a_held_account(platform: Platform, ingest: Res
             return not await parked(platform, owners[0].user_id)
 
         await eventually(cleared)
-    await check(platform, stream, gateways, each=60)
+    await check(platform, stream, gateways, each=40)
 
 
 async def test_what_a_lost_attempt_parked_is_deleted_unsent(

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
 from services.ingest import metrics
@@ -99,6 +99,12 @@ class Partition:
                 self.waiting.discard(device_id)
         if began_to_be_held or self.unchecked:
             self.attention.set()
+
+    def let_go(self) -> None:
+        """The partition is not this process's any more: nothing is measured of it."""
+        for gauge in (metrics.HELD, metrics.LAG):
+            with suppress(KeyError):
+                gauge.remove(self.stream)
 
     def told(self, gateway: Gateway) -> None:
         """A gateway's document changed."""

@@ -5,7 +5,6 @@ import logging
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from services.ingest import metrics
 from services.ingest.logic.hand_over import HandOver
 from services.ingest.logic.held import HeldAccounts
 from services.ingest.logic.leftovers import Leftovers
@@ -18,6 +17,8 @@ from shared.schemas.documents import ParkedMessage
 
 log = logging.getLogger(__name__)
 
+LEFTOVER_SECONDS = 600.0  # a process that has lost the partition may leave some at any time
+
 
 @dataclass
 class _Care:
@@ -25,7 +26,8 @@ class _Care:
 
     partition: Partition
     drains: dict[str, asyncio.Task[None]] = field(default_factory=dict)  # by user_id
-    leftovers: list[ParkedMessage] | None = None  # None: not looked for yet
+    leftovers: list[ParkedMessage] = field(default_factory=list)
+    leftovers_at: float = 0.0  # when to look for leftovers next, loop time
     orders_at: float = 0.0  # when to look for orders next, loop time
 
 
@@ -55,8 +57,6 @@ class Tending:
             for drain in care.drains.values():
                 drain.cancel()
             await asyncio.gather(*care.drains.values(), return_exceptions=True)
-            with suppress(KeyError):
-                metrics.HELD.remove(partition.stream)
 
     async def _try(self, care: _Care) -> None:
         care.partition.attention.clear()
@@ -79,7 +79,8 @@ class Tending:
         if now >= care.orders_at:
             care.orders_at = now + self.order_seconds
             await self.orders.carry_out(partition)
-        if care.leftovers is None:
+        if now >= care.leftovers_at:
+            care.leftovers_at = now + LEFTOVER_SECONDS
             care.leftovers = await self.leftovers.find(partition)
         care.leftovers = await self.leftovers.clear(partition, care.leftovers)
 
