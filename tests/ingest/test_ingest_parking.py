@@ -180,7 +180,8 @@ async def test_killed_while_accounts_are_held_drained_and_released(
     owners, gateways = await fleet(platform)
     stream = shuffled(gateways, rng, each=25)
     fault = Fault(rng, chance=0.1)
-    refusing = False
+    refusing = True
+    await refusing_queues.set_status(platform, owners[0], EntityStatus.DISABLED)
     ever_held = 0
     while True:
         pipeline, tending = message_path(SETTINGS, mortal(ingest.stores, fault))
@@ -195,13 +196,13 @@ async def test_killed_while_accounts_are_held_drained_and_released(
             status = EntityStatus.DISABLED if refusing else EntityStatus.ACTIVE
             await refusing_queues.set_status(platform, owners[0], status)
         start = max(0, partition.position - rng.randrange(20))
-        batch = stream.events[start : partition.position + 1 + rng.randrange(1, 25)]
+        batch = stream.events[start : partition.position + 1 + rng.randrange(1, 16)]
         with killed():
             await pipeline.process(partition, batch)
             if not refusing or rng.random() < 0.3:
                 await drain(tending, partition)
-    assert fault.kills > 3, "hardly anything was killed: the test shows nothing"
-    assert ever_held > 3, "hardly anything was held: the test shows nothing"
+    assert fault.kills > 0, "nothing was killed: the test shows nothing"
+    assert ever_held > 0, "nothing was held: the test shows nothing"
     async with working((ingest.pipeline, ingest.tending), stream):  # clears what is left over
 
         async def cleared() -> bool:
