@@ -55,6 +55,7 @@ class Sender:
     client: ServiceBusClient
     settings: IngestSettings
     senders: list[ServiceBusSender] = field(default_factory=list)
+    waiting: list[ServiceBusMessage] = field(default_factory=list)
     queues: Iterator[str] = field(default_factory=lambda: iter(()))
     turn: Iterator[ServiceBusSender] = field(default_factory=lambda: iter(()))
 
@@ -62,13 +63,20 @@ class Sender:
         await asyncio.gather(*(each.close() for each in self.senders))
 
     async def batches(self, messages: list[ServiceBusMessage]) -> None:
-        rest = iter(messages)
-        while some := list(islice(rest, BATCH)):
-            sender = next(self.turn)
-            batch = await sender.create_message_batch()
-            for message in some:
-                batch.add_message(message)
-            await sender.send_messages(batch)
+        """What does not fill a batch waits for the next read, or for `finish`."""
+        self.waiting += messages
+        while len(self.waiting) >= BATCH:
+            await self.finish()
+
+    async def finish(self) -> None:
+        some, self.waiting = self.waiting[:BATCH], self.waiting[BATCH:]
+        if not some:
+            return
+        sender = next(self.turn)
+        batch = await sender.create_message_batch()
+        for message in some:
+            batch.add_message(message)
+        await sender.send_messages(batch)
 
     async def single(self, messages: list[ServiceBusMessage]) -> None:
         rest = iter(messages)
@@ -111,6 +119,7 @@ async def run(task: Task) -> Answer:
         began = _cpu_seconds()
         async with asyncio.timeout(SECONDS):
             await _receive(task, settings, send)
+            await sender.finish()
         return Answer(_cpu_seconds() - began)
 
 
