@@ -22,9 +22,6 @@ from tests.ingest.made_events import NOON, STREAM, gateway, raw_event
 from tests.ingest.simulated_path import Crashed, SimulatedPath
 
 DEVICES = [f"X400_{n}" * 4 for n in range(2)]
-QUOTA = 2
-PARKED_PER_DAY = 2
-LIMITS = Limits(data=QUOTA, notifications=QUOTA, parked=PARKED_PER_DAY)
 
 # Of the gateway's clock: near, on both sides of what is believed, and before it was made.
 HOURS_AHEAD = (0, 0.07, 0.1, -0.1, -1, -26, -100, -29 * 24, -31 * 24, -9000 * 24)
@@ -32,7 +29,7 @@ OFFSETS = [timedelta(hours=hours) for hours in HOURS_AHEAD]
 
 # Streams begin on a boundary of days and of pairings, and the hub's clock may step back over it.
 MIDNIGHT = NOON + timedelta(hours=12)
-HALF_DAYS = [MIDNIGHT + timedelta(hours=12 * n) for n in range(-16, 8)]
+HALF_DAY = timedelta(hours=12)
 
 
 class Step(NamedTuple):
@@ -60,17 +57,22 @@ steps = st.builds(
     Step,
     device=st.integers(0, len(DEVICES) - 1),
     repeats=st.sampled_from((0, 0, 0, 1, 2, 3)),
-    kind=st.sampled_from(("data", "data", "data", "notification", "management", "garbage")),
+    kind=st.sampled_from(("data", "data", "data", "data", "notification", "management", "garbage")),
     numbered=st.sampled_from((True, True, True, False)),
-    seconds=st.sampled_from((0, 0, 1, -2, 60, 3600, 7 * 3600, 24 * 3600)),
-    stored=st.sampled_from((None, None, *OFFSETS)),
+    seconds=st.sampled_from((0, 2, -2, 12 * 3600)),
+    stored=st.none() | st.none() | st.sampled_from(OFFSETS),
 )
 streams = st.integers(0, 60).flatmap(lambda n: st.lists(steps, min_size=n, max_size=n))
+tenures = st.tuples(
+    st.sampled_from("abc"),
+    st.sampled_from((1, 1, 1, 2, 70, None)),  # half days, to its end
+    st.sampled_from((0, 0, 0, 1)),  # half days, to the next
+)
 cuts = st.builds(
     Cut,
     size=st.integers(1, 12),
     again=st.integers(0, 8),
-    hours_late=st.sampled_from((0, 0, 1, 30)),
+    hours_late=st.sampled_from((0, 12)),
     crash_after=st.none() | st.integers(0, 12),
     rival=st.booleans(),
 )
@@ -78,15 +80,17 @@ cuts = st.builds(
 
 @st.composite
 def gateways(draw: st.DrawFn) -> list[Gateway]:
-    """Each is paired now and then, with one of three accounts; or never."""
+    """Each is paired with one of three accounts after another, some at once; or never."""
     made = []
     for device_id in DEVICES:
-        bounds = draw(st.lists(st.sampled_from(HALF_DAYS), max_size=6, unique=True).map(sorted))
-        users = draw(st.lists(st.sampled_from("abc"), min_size=4, max_size=4))
-        pairings = [
-            Pairing(user_id=user, device_name="", started_at=start, ended_at=end)
-            for user, start, end in zip(users, bounds[::2], [*bounds[1::2], None], strict=False)
-        ]
+        bound = MIDNIGHT + draw(st.sampled_from((-70, -1, 0, 1, 2, 3))) * HALF_DAY
+        pairings = []
+        for user, half_days, gap in draw(st.lists(tenures, max_size=4)):
+            end = None if half_days is None else bound + half_days * HALF_DAY
+            pairings.append(Pairing(user_id=user, device_name="", started_at=bound, ended_at=end))
+            if end is None:
+                break
+            bound = end + gap * HALF_DAY
         made.append(gateway(*pairings, device_id=device_id))
     return made
 
@@ -127,9 +131,11 @@ def raw(message: Sent) -> RawEvent:
     )
 
 
-def read(messages: Sequence[Sent], all_cuts: Sequence[Cut], owners: list[Gateway]) -> SimulatedPath:
+def read(
+    messages: Sequence[Sent], all_cuts: Sequence[Cut], owners: list[Gateway], limits: Limits
+) -> SimulatedPath:
     """Everything read to its end, with pairings that become known as time goes on."""
-    path = SimulatedPath(owners, LIMITS)
+    path = SimulatedPath(owners, limits)
     events = [raw(each) for each in messages]
     now = MIDNIGHT
     crashed = False
@@ -155,15 +161,21 @@ def read(messages: Sequence[Sent], all_cuts: Sequence[Cut], owners: list[Gateway
 
 
 @settings(max_examples=300, deadline=None)
-@given(gateways(), streams, st.lists(cuts, min_size=1, max_size=8))
+@given(
+    gateways(),
+    streams,
+    st.lists(cuts, min_size=1, max_size=8),
+    st.integers(1, 3),
+    st.integers(1, 2),
+)
 def test_every_message_becomes_what_the_design_says_whatever_happens_on_the_way(
-    owners: list[Gateway], stream: list[Step], all_cuts: list[Cut]
+    owners: list[Gateway], stream: list[Step], all_cuts: list[Cut], quota: int, cap: int
 ) -> None:
     messages = sent(stream)
-    oracle = Oracle(owners, QUOTA, PARKED_PER_DAY)
+    oracle = Oracle(owners, quota, cap)
     for message in messages:
         oracle.take(message)
-    path = read(messages, all_cuts, owners)
+    path = read(messages, all_cuts, owners, Limits(data=quota, notifications=quota, parked=cap))
 
     assert queues(path) == oracle.queues
     assert notifications(path) == oracle.notifications
