@@ -121,8 +121,6 @@ class _Admission:
             moved = ledger.model_copy(update={"handed_over": event.sequence_number})
             self._accept(event, message, moved, first)
             return "handed_over"
-        if first is not None:
-            self.plan.waiting.add(event.device_id)
         self._keep(ledger.model_copy(update={"waiting": True}))
         self._park(event, message, None, "no_owner", "no account has paired this gateway yet")
         return "parked"

@@ -71,9 +71,6 @@ class Plan:
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)  # by kind and outcome
     dropped: Counter[str] = field(default_factory=Counter)  # above the cap, by reason
     limited: set[str] = field(default_factory=set)  # devices that reached the cap in this run
-    # Devices of which this run parked messages for the first owner although there is one by now,
-    # because earlier ones wait as well. Never where those were handed over before the run.
-    waiting: set[str] = field(default_factory=set)
 
     def count(self, kind: str, outcome: str) -> None:
         """Count what became of one event."""
