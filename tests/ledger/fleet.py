@@ -26,6 +26,7 @@ from x400.settings import GatewaySettings
 UNLIMITED = 1_000_000  # so that ingest's own check of the quota is the one that counts
 AGAIN_SECONDS = 0.05
 MOST_ATTEMPTS = 1000
+STOP_SECONDS = 8.0
 
 
 class PlannedGateway:
@@ -77,6 +78,9 @@ class PlannedGateway:
                 return
 
     async def stop(self) -> None:
+        """Power off with an empty store: the last pairing's reboot leaves an event in it."""
+        with suppress(TimeoutError):
+            await self._gateway.until_delivered(STOP_SECONDS)
         await self._gateway.stop()
 
     async def _come_and_go(self) -> None:

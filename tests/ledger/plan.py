@@ -14,7 +14,7 @@ WEIGHTS = (86, 14, 0)
 WEIGHTS_OF_A_BROKEN_ONE = (74, 12, 14)
 
 AHEAD, BEHIND = 600.0, -40 * 86_400.0  # clocks that the cloud must not believe, in seconds
-GREEDY_SHARE = 1.6  # of what the others send
+GREEDY_SHARE = 2.2  # of what the others send
 
 
 class Send(BaseModel):
