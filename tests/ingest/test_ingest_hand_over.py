@@ -3,7 +3,9 @@
 import asyncio
 import random
 import secrets
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 import pytest
 from azure.servicebus.management import EntityStatus
@@ -11,11 +13,12 @@ from azure.servicebus.management import EntityStatus
 from services.ingest.logic import held
 from services.ingest.resources import Resources, message_path
 from services.ingest.settings import IngestSettings
+from services.ingest.store.ledgers import LedgerStore
 from shared.database import NOTIFICATIONS
 from tests.ingest import refusing_queues
 from tests.ingest.local_platform import Platform, eventually
 from tests.ingest.made_stream import MadeStream, committed, parked, taken, working
-from tests.ingest.mortal_path import Fault, killed, mortal
+from tests.ingest.mortal_path import Fault, Killed, killed, mortal
 from tests.ingest.mqtt_gateway import Gateway
 
 SETTINGS = IngestSettings(quota_data=1000, order_seconds=0.5)
@@ -163,4 +166,35 @@ async def test_taken_just_before_the_pairing_and_processed_after_it(
     partition = ingest.pipeline.partition(stream.name)
     await ingest.pipeline.process(partition, stream.events)
     assert await taken(owner, 8, gateway) == [stream.bodies(gateway)]
+    assert not await parked(platform, gateway.device_id, "no_owner")
+
+
+class DiesBeforeItsCommit:
+    """The ledgers of a process that is killed once everything else is done."""
+
+    def __init__(self, inner: LedgerStore) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def commit(self, *_values: object) -> str:
+        raise Killed
+
+
+async def test_killed_before_the_commit_then_paired(platform: Platform, ingest: Resources) -> None:
+    """The next attempt delivers what this one parked: it must not stay parked."""
+    owner = await platform.owner()
+    gateway = await platform.gateway()
+    stream = MadeStream()
+    stream.add_round(gateway, times=4)
+    dying = cast(LedgerStore, DiesBeforeItsCommit(ingest.stores.ledgers))
+    pipeline, _ = message_path(SETTINGS, replace(ingest.stores, ledgers=dying))
+    with killed():
+        await pipeline.process(pipeline.partition(stream.name), stream.events)
+    assert len(await parked(platform, gateway.device_id, "no_owner")) == 4
+    await platform.pair(gateway, owner)
+    partition = ingest.pipeline.partition(stream.name)
+    await ingest.pipeline.process(partition, stream.events)
+    assert await taken(owner, 4, gateway) == [stream.bodies(gateway)]
     assert not await parked(platform, gateway.device_id, "no_owner")

@@ -120,6 +120,7 @@ class _Admission:
         if first is not None and not ledger.waiting:
             moved = ledger.model_copy(update={"handed_over": event.sequence_number})
             self._accept(event, message, moved, first)
+            self.plan.at_once.add(event.device_id)
             return "handed_over"
         self._keep(ledger.model_copy(update={"waiting": True}))
         self._park(event, message, None, "no_owner", "no account has paired this gateway yet")

@@ -5,7 +5,7 @@ or, where none comes, as soon as the directory tells of the pairing.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from services.ingest import metrics
@@ -55,6 +55,19 @@ class HandOver:
                     if device_id in partition.waiting:
                         await self._hand_over(partition, gateway)
             partition.unchecked.discard(device_id)
+
+    async def forget(self, partition: Partition, devices: Iterable[str]) -> None:
+        """Delete what an attempt before the pairing parked, and never committed.
+
+        A later attempt delivered it without handing it over: nothing of the device waited.
+        """
+        for device_id in devices:
+            while True:
+                found = await self.parked.waiting(device_id, partition.stream)
+                passed = [each for each in found if each.sequence_number <= partition.position]
+                if not passed:
+                    break
+                await self.parked.delete(passed)
 
     async def _hand_over(self, partition: Partition, gateway: Gateway) -> Ledger:
         """Deliver all that waits of one gateway, page by page; returns its ledger."""

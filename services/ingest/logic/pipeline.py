@@ -82,6 +82,7 @@ class Pipeline:
             held=held,
         )
         await partition.commit(position, plan.ledgers)
+        await self.hand_over.forget(partition, plan.at_once)
         ledgers |= plan.ledgers
         _report(partition, run, plan, time.monotonic() - began)
 

@@ -71,6 +71,8 @@ class Plan:
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)  # by kind and outcome
     dropped: Counter[str] = field(default_factory=Counter)  # above the cap, by reason
     limited: set[str] = field(default_factory=set)  # devices that reached the cap in this run
+    # Devices whose first owner gets messages of before the pairing without their being parked.
+    at_once: set[str] = field(default_factory=set)
 
     def count(self, kind: str, outcome: str) -> None:
         """Count what became of one event."""
