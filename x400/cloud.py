@@ -8,7 +8,7 @@ import ssl
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -34,11 +34,8 @@ class Session(Protocol):
     def receive(self, link: Link, message: MQTTMessage) -> None:
         """A message of the hub; it may come before `run`, from the persistent session."""
 
-    def begin(self, link: Link) -> None:
-        """The hub accepted the connection: publish."""
-
-    async def run(self, link: Link) -> None:
-        """Use the connection until it closes or this is cancelled."""
+    async def run(self, link: Link, on_ready: Callable[[], None]) -> None:
+        """Use the connection until it closes or this is cancelled; tell when it is in use."""
 
     async def drain(self) -> None:
         """Send nothing new and wait for what is in flight."""
@@ -153,8 +150,6 @@ class Cloud:
                 return False
             await link.subscribe(self._session.topics(link.device_id))
             self.connections += 1
-            self._session.begin(link)
-            self._set_status(NetStatus.CLOUD_CONNECTED)
             log.info("%s: connected to %s:%d", self.credentials.device_id, address.host, port)
             return await self._serve(link)
         finally:
@@ -165,7 +160,8 @@ class Cloud:
     async def _serve(self, link: Link) -> bool:
         # Renewed at 75 to 85 % of the token's life, so that a fleet does not renew at once.
         lifetime = self._settings.sas_ttl * random.uniform(0.75, 0.85)  # noqa: S311
-        serving = asyncio.ensure_future(self._session.run(link))
+        ready = partial(self._set_status, NetStatus.CLOUD_CONNECTED)
+        serving = asyncio.ensure_future(self._session.run(link, ready))
         try:
             waiting: set[asyncio.Future[Any]] = {serving, link.closed}
             await asyncio.wait(waiting, timeout=lifetime, return_when=asyncio.FIRST_COMPLETED)

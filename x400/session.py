@@ -68,13 +68,19 @@ class HubSession:
         else:
             self._inbox.receive(link, message)
 
-    def begin(self, link: Link) -> None:
-        """Deliver over this connection from now on."""
-        self._delivery.attach(link)
+    async def run(self, link: Link, on_ready: Callable[[], None]) -> None:
+        """Deliver once the twin is known, and keep it in step until the link closes.
 
-    async def run(self, link: Link) -> None:
-        """Keep the twin in step until the link closes."""
-        await self._twin.run(link, self._own_properties())
+        Not before: the twin may order to wipe what is stored. A former owner's message whose
+        `$.ctime` came from a clock that was wrong is nothing that ingest could tell.
+        """
+
+        def deliver() -> None:
+            if not self._over and not link.closed.done():
+                self._delivery.attach(link)
+                on_ready()
+
+        await self._twin.run(link, self._own_properties(), deliver)
 
     async def drain(self) -> None:
         """Publish nothing new; wait for PUBACKs, 5 seconds at most."""

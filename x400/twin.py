@@ -60,8 +60,9 @@ class Twin:
         if changed:
             self.report(changed)
 
-    async def run(self, link: Link, own: Mapping[str, str]) -> None:
-        """Fetch the twin, then report what waits, until cancelled or the link closes."""
+    async def run(self, link: Link, own: Mapping[str, str], on_known: Callable[[], None]) -> None:
+        """Fetch the twin and obey it, then report what waits, until cancelled or the link
+        closes. `on_known` is called once, after the twin was obeyed."""
         backoff = Backoff(*RETRY)
         fetched = False
         while not link.closed.done():
@@ -71,6 +72,7 @@ class Twin:
                     await self._fetch(link)
                     self.report_changed(own)
                     fetched = True
+                    on_known()
                 await self._send_reported(link)
                 backoff.reset()
             except TwinError as error:
