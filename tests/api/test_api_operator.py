@@ -1,11 +1,10 @@
-"""The operator's tool, as its own process."""
+"""The operator's tool, from an account to its paired gateway."""
 
 import asyncio
 import json
 import os
+import signal
 import sys
-from dataclasses import dataclass
-from typing import Any
 
 import httpx
 from azure.servicebus.aio import ServiceBusClient
@@ -15,32 +14,7 @@ from services.api.logic.ids import device_id_of, new_user_id
 from services.api.resources import Resources
 from stack.local import LocalStack
 from tests.api.customers import Customer
-
-
-@dataclass(frozen=True)
-class Ran:
-    """How a command ended."""
-
-    status: int
-    output: str
-    errors: str
-
-    @property
-    def value(self) -> Any:
-        return json.loads(self.output)
-
-
-async def run(stack: LocalStack | None, *arguments: str) -> Ran:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("MYMOTE_")}
-    child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "services.api.operator", *arguments),
-        env=environment | (stack.service_environment if stack else {}),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    output, errors = await child.communicate()
-    assert child.returncode is not None
-    return Ran(child.returncode, output.decode(), errors.decode())
+from tests.api.operators_tool import run
 
 
 async def test_from_account_to_paired_gateway(
@@ -164,3 +138,28 @@ async def test_a_tool_for_people(stack: LocalStack, alice: Customer) -> None:
         1,
         {"error": "There is no account of this user id."},
     )
+
+
+async def test_ctrl_c_ends_a_command_with_a_sentence(stack: LocalStack) -> None:
+    """The database takes the connection and never answers."""
+    asked = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        endpoint = {"MYMOTE_COSMOS_ENDPOINT": f"http://127.0.0.1:{port}"}
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "services.api.operator", "account", "list", "--json"),
+            env=os.environ | stack.service_environment | endpoint,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        await asked.wait()
+        child.send_signal(signal.SIGINT)
+        output, errors = await child.communicate()
+    assert (child.returncode, output) == (130, b"")
+    assert "Interrupted" in json.loads(errors)["error"]

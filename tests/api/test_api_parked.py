@@ -2,10 +2,7 @@
 
 import asyncio
 import json
-import secrets
-from base64 import b64encode
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
 
 import pytest
 
@@ -13,69 +10,12 @@ from services.api.logic import pairing, parked
 from services.api.logic.ids import new_user_id
 from services.api.resources import Resources
 from services.api.store.parked import Filter
-from services.api.store.redeliveries import order_id
 from shared.errors import Conflict, InvalidRequest, NotFound
-from shared.schemas.documents import ParkedMessage, Position, Redelivery
+from shared.schemas.documents import ParkedMessage, Position
 from stack.local import LocalStack
 from tests.api.customers import Customer, new_gateway, pairing_request
-from tests.api.test_api_operator import run
-
-NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
-STREAM = "hub/1"
-Reason = Literal["malformed", "over_quota", "no_owner", "refused"]
-
-
-class Parking:
-    """Parks messages as ingest does, and sees which orders there are."""
-
-    def __init__(self, resources: Resources) -> None:
-        self._resources = resources
-        self.stores = parked.Stores(resources.parked, resources.redeliveries, resources.gateways)
-
-    async def put(
-        self,
-        holder: str,
-        number: int = 1,
-        reason: Reason = "over_quota",
-        *,
-        device_id: str = f"X400_{'a' * 40}",
-        body: bytes = b"21.5",
-        **changes: Any,
-    ) -> ParkedMessage:
-        message = ParkedMessage(
-            id=secrets.token_hex(16),
-            holder=holder,
-            device_id=device_id,
-            reason=reason,
-            detail="the daily quota of 100 is used up",
-            mid=str(number),
-            body=b64encode(body).decode(),
-            properties={"type": "data"},
-            annotations={"iothub-connection-device-id": device_id},
-            created_at=NOON,
-            stream=STREAM,
-            sequence_number=number,
-            enqueued_at=NOON + timedelta(seconds=1),
-            ttl=3600,
-        ).model_copy(update=changes)
-        await self._resources.parked.container.upsert_item(message.model_dump(mode="json"))
-        return message
-
-    async def order(self, message: ParkedMessage) -> Redelivery | None:
-        found = self._resources.redeliveries.container.query_items(
-            "SELECT * FROM c WHERE c.id = @id",
-            parameters=[{"name": "@id", "value": order_id(message.id)}],
-            partition_key=message.stream,
-        )
-        orders = [Redelivery.model_validate(each) async for each in found]
-        return orders[0] if orders else None
-
-    async def carry_out(self, message: ParkedMessage) -> None:
-        """What ingest does, in its order: the message goes first, then the order."""
-        await self._resources.parked.container.delete_item(message.id, message.holder)
-        await self._resources.redeliveries.container.delete_item(
-            order_id(message.id), message.stream
-        )
+from tests.api.operators_tool import run
+from tests.api.parking import NOON, Parking
 
 
 @pytest.fixture
@@ -115,7 +55,6 @@ async def test_pages_follow_the_sequence_number_and_miss_nothing(
         found = await parked.page(parking.stores, wanted, 100)
         assert [message.sequence_number for message in found.messages] == [5]
         assert await parked.count(parking.stores, wanted) == 1
-    assert (await parked.page(parking.stores, Filter(new_user_id()), 5)).messages == []
     for wrong in ("x", "bm9uc2Vuc2U=", "é"):
         with pytest.raises(InvalidRequest, match="page"):
             await parked.page(parking.stores, Filter(user_id), 5, wrong)
@@ -204,16 +143,57 @@ async def test_all_means_what_can_be_ordered_and_tells_how_far_it_is(
     refused = await parking.put(user_id, reason="refused")
     wanted = parked.to_redeliver(Filter(user_id))
     assert await parked.count(parking.stores, wanted) == 130
-    steps = [step async for step in parked.redeliver_all(parking.stores, wanted)]
+    steps = [step async for step in parked.redeliver_all(parking.stores, wanted, 130)]
     assert steps[0] == parked.Progress(100)
     assert steps[-1] == parked.Progress(130)
     for message in messages:
         assert await parking.order(message) is not None
     assert await parking.order(refused) is None
     assert await parked.count(parking.stores, wanted) == 0
-    steps = [step async for step in parked.discard_all(parking.stores, Filter(user_id))]
-    assert steps[-1] == parked.Progress(1, left=130)  # what is ordered is ingest's by now
+    steps = [step async for step in parked.discard_all(parking.stores, Filter(user_id), 131)]
+    assert (steps[-1].done, steps[-1].left) == (1, 130)  # what is ordered is ingest's by now
+    assert "ordered already" in steps[-1].why
     assert await parked.count(parking.stores, Filter(user_id)) == 130
+
+
+async def test_all_completes_orders_that_were_interrupted(parking: Parking, user_id: str) -> None:
+    now = datetime.now(UTC)
+    old = await parking.put(user_id, 1, ordered_at=now - timedelta(minutes=2))
+    recent = await parking.put(user_id, 2, ordered_at=now)
+    wanted = parked.to_redeliver(Filter(user_id))
+    total = await parked.count(parking.stores, wanted)
+    steps = [step async for step in parked.redeliver_all(parking.stores, wanted, total)]
+    assert steps == [parked.Progress(1)]
+    assert await parking.order(old) is not None
+    assert await parking.order(recent) is None
+
+
+async def test_no_more_is_discarded_than_was_counted(parking: Parking, user_id: str) -> None:
+    """Ingest parks more of a full queue's messages while the operator is asked."""
+    for n in range(3):
+        await parking.put(user_id, n, "refused")
+    total = await parked.count(parking.stores, Filter(user_id))
+    later = await parking.put(user_id, 3, "refused")
+    steps = [step async for step in parked.discard_all(parking.stores, Filter(user_id), total)]
+    assert steps[-1] == parked.Progress(3)
+    assert (await parked.page(parking.stores, Filter(user_id), 9)).messages == [later]
+
+
+async def test_nothing_is_parked_for_what_does_not_exist(
+    parking: Parking, stores: pairing.Stores, alice: Customer, user_id: str
+) -> None:
+    made = await new_gateway(stores)
+    for holder in (alice.user_id, made.device_id):
+        assert (await parked.page(parking.stores, Filter(holder), 5)).messages == []
+        assert await parked.count(parking.stores, Filter(holder)) == 0
+    for holder, what in ((user_id, "account"), (f"X400_{'e' * 40}", "gateway")):
+        with pytest.raises(NotFound, match=what):
+            await parked.page(parking.stores, Filter(holder), 5)
+        with pytest.raises(NotFound, match=what):
+            await parked.count(parking.stores, Filter(holder))
+    await parking.put(user_id, reason="refused")  # its account's record is missing
+    assert await parked.count(parking.stores, Filter(user_id)) == 1
+    assert await parked.count(parking.stores, Filter(user_id, reasons=("malformed",))) == 0
 
 
 async def test_whose_queues_refuse(parking: Parking, resources: Resources, user_id: str) -> None:
@@ -256,10 +236,11 @@ async def test_the_operators_tool(stack: LocalStack, parking: Parking, user_id: 
     body = b"\x1b[31mred"
     unowned = await parking.put(device_id, 9, "no_owner", device_id=device_id, body=body)
 
-    listed, shown, wrong = await asyncio.gather(
+    listed, shown, wrong, unasked = await asyncio.gather(
         run(stack, "parked", "list", *of_account, "--limit", "2"),
         run(stack, "parked", "show", "--device-id", device_id, "--id", unowned.id, "--json"),
         run(stack, "parked", "redeliver", *of_account),
+        run(stack, "parked", "discard", *of_account, "--all", "--json"),
     )
     assert listed.output.index(first.id) < listed.output.index(second.id)
     assert third.id not in listed.output
@@ -269,6 +250,7 @@ async def test_the_operators_tool(stack: LocalStack, parking: Parking, user_id: 
     assert shown.value["properties"] == {"type": "data"}
     assert wrong.status == 1
     assert "--all" in wrong.errors
+    assert "--yes" in json.loads(unasked.errors)["error"]
     assert "Traceback" not in wrong.errors
 
     discard = ("parked", "discard", *of_account, "--all", "--reason", "malformed")
@@ -280,7 +262,8 @@ async def test_the_operators_tool(stack: LocalStack, parking: Parking, user_id: 
     assert ordered.value == {"ordered": 1, "left": 0}
     assert await parking.order(first) is not None
     assert asked.status == 1  # nobody answered
-    assert "Discard 2 for ever?" in asked.errors
+    assert "Discard 2 messages for ever?" in asked.errors
+    assert "--yes" in asked.errors
     assert isinstance(json.loads(held.output), list)
     assert await parked.count(parking.stores, Filter(user_id)) == 3
     discarded = await run(stack, *discard, "--yes")

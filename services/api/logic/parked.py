@@ -7,9 +7,10 @@ waits for a first owner needs none: ingest delivers it by itself.
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from services.api.store.accounts import Accounts
 from services.api.store.gateways import Gateways
 from services.api.store.parked import Filter, Page, Parked
 from services.api.store.redeliveries import Redeliveries, order_id
@@ -31,15 +32,17 @@ class Stores:
 
     parked: Parked
     redeliveries: Redeliveries
+    accounts: Accounts
     gateways: Gateways
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Of all that a filter matches: how many are done, and how many were left as they are."""
+    """Of many messages: how many are done, how many were left as they are, and why the last."""
 
     done: int = 0
     left: int = 0
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,14 @@ class Held:
 
 
 async def page(stores: Stores, wanted: Filter, limit: int, after: str = "") -> Page:
-    """Some messages in the order of their sequence numbers. Raises InvalidRequest."""
+    """Some messages in the order of their sequence numbers. Raises InvalidRequest, and NotFound
+    where nothing is parked for what does not exist."""
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidRequest(f"A page has 1 to {MAX_PAGE} messages.")
-    return await stores.parked.page(wanted, limit, after)
+    found = await stores.parked.page(wanted, limit, after)
+    if not found.messages:
+        await _require_known(stores, wanted.holder)
+    return found
 
 
 async def one(stores: Stores, holder: str, message_id: str) -> ParkedMessage:
@@ -103,8 +110,11 @@ async def discard(stores: Stores, holder: str, message_id: str) -> ParkedMessage
 
 
 async def count(stores: Stores, wanted: Filter) -> int:
-    """How many messages a filter matches."""
-    return await stores.parked.count(wanted)
+    """How many messages a filter matches. Raises NotFound as `page` does."""
+    number = await stores.parked.count(wanted)
+    if number == 0:
+        await _require_known(stores, wanted.holder)
+    return number
 
 
 def to_redeliver(wanted: Filter) -> Filter:
@@ -112,17 +122,21 @@ def to_redeliver(wanted: Filter) -> Filter:
     reasons = tuple(each for each in wanted.reasons or ORDERABLE if each in ORDERABLE)
     if not reasons:
         raise InvalidRequest(_NEEDS_NO_ORDER[wanted.reasons[0]])
-    return Filter(wanted.holder, wanted.device_id, reasons, unordered=True)
+    # An order that was interrupted is among them, and completed.
+    return replace(wanted, reasons=reasons, not_ordered_since=datetime.now(UTC) - ORDERING)
 
 
-def redeliver_all(stores: Stores, wanted: Filter) -> AsyncIterator[Progress]:
-    """Order all that `to_redeliver` gave, page by page, in order."""
-    return _all(stores, wanted, redeliver)
+def redeliver_all(stores: Stores, wanted: Filter, total: int) -> AsyncIterator[Progress]:
+    """Order what `to_redeliver` gave, page by page, in order: the first `total` messages."""
+    return _all(stores, wanted, total, redeliver)
 
 
-def discard_all(stores: Stores, wanted: Filter) -> AsyncIterator[Progress]:
-    """Discard all that a filter matches, page by page."""
-    return _all(stores, wanted, discard)
+def discard_all(stores: Stores, wanted: Filter, total: int) -> AsyncIterator[Progress]:
+    """Discard what a filter matches, page by page: the first `total` messages.
+
+    No more than were counted, though ingest may park others meanwhile.
+    """
+    return _all(stores, wanted, total, discard)
 
 
 async def held(stores: Stores) -> list[Held]:
@@ -131,15 +145,16 @@ async def held(stores: Stores) -> list[Held]:
     for position in await stores.redeliveries.positions():
         for user_id in position.held:
             partitions.setdefault(user_id, []).append(position.partition)
-    found = []
-    for user_id in sorted(partitions):
+    limit = asyncio.Semaphore(AT_ONCE)
+
+    async def look(user_id: str) -> Held:
         refused = Filter(user_id, reasons=("refused",))
-        first = (await stores.parked.page(refused, 1)).messages
-        number = await stores.parked.count(refused)
-        found.append(
-            Held(user_id, sorted(partitions[user_id]), number, first[0] if first else None)
-        )
-    return found
+        async with limit:
+            first = (await stores.parked.page(refused, 1)).messages
+            number = await stores.parked.count(refused)
+        return Held(user_id, sorted(partitions[user_id]), number, first[0] if first else None)
+
+    return await asyncio.gather(*map(look, sorted(partitions)))
 
 
 def body_of(body: bytes) -> tuple[str, str]:
@@ -182,29 +197,44 @@ _NEEDS_NO_ORDER = {
 async def _all(
     stores: Stores,
     wanted: Filter,
+    total: int,
     do: Callable[[Stores, str, str], Awaitable[ParkedMessage]],
 ) -> AsyncIterator[Progress]:
-    done = left = 0
+    progress = Progress()
     limit = asyncio.Semaphore(AT_ONCE)
 
-    async def attempt(message: ParkedMessage) -> bool:
+    async def attempt(message: ParkedMessage) -> str:
+        """Why it was left; "" if it was not."""
         async with limit:
             try:
                 await do(stores, message.holder, message.id)
-            except (Conflict, NotFound):
-                return False
-            return True
+            except (Conflict, NotFound) as error:
+                return str(error)
+            return ""
 
     after = ""
-    while True:
-        found = await stores.parked.page(wanted, BATCH, after)
-        outcomes = await asyncio.gather(*(attempt(each) for each in found.messages))
-        done += sum(outcomes)
-        left += len(outcomes) - sum(outcomes)
-        yield Progress(done, left)
+    while room := total - progress.done - progress.left:
+        found = await stores.parked.page(wanted, min(BATCH, room), after)
+        left = [why for why in await asyncio.gather(*map(attempt, found.messages)) if why]
+        progress = Progress(
+            progress.done + len(found.messages) - len(left),
+            progress.left + len(left),
+            left[-1] if left else progress.why,
+        )
+        yield progress
         after = found.next
         if not after:
             return
+
+
+async def _require_known(stores: Stores, holder: str) -> None:
+    """A filter matched nothing: is its holder at least one that exists, or has messages?"""
+    if await stores.gateways.get(holder) or await stores.accounts.get(holder):
+        return
+    if await stores.parked.count(Filter(holder)):
+        return
+    what = "gateway of this device id" if holder.startswith("X400_") else "account of this user id"
+    raise NotFound(f"There is no {what}, and nothing is parked for it.")
 
 
 def _ordered_already() -> Conflict:

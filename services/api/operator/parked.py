@@ -2,6 +2,7 @@
 
 from base64 import b64decode
 from collections.abc import AsyncIterator
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import typer
 from services.api.logic import parked
 from services.api.logic.ids import check_device_id, check_user_id
 from services.api.operator.output import Row, print_fields, print_rows
-from services.api.operator.runner import AsJson, run
+from services.api.operator.runner import AsJson, fail, run
 from services.api.resources import Resources
 from services.api.store.parked import Filter
 from shared.errors import InvalidRequest
@@ -36,6 +37,8 @@ OfReason = Annotated[Reason | None, typer.Option("--reason", help="Of this reaso
 MessageId = Annotated[str, typer.Option("--id", help="One message, by the id that `list` shows.")]
 All = Annotated[bool, typer.Option("--all", help="All that the filter matches.")]
 
+COLUMNS = ("id", "device_id", "reason", "bytes", "enqueued_at", "ordered_at", "detail")
+
 
 @parked_app.command("list")
 def parked_list(
@@ -47,7 +50,7 @@ def parked_list(
     after: Annotated[str, typer.Option(help="Where the page begins: `next` of the last.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """A page of an account's parked messages, by sequence number; bodies are in `show`.
+    """A page of an account's parked messages, by sequence number; `show` tells all of one.
 
     Example: mymote-operator parked list --user-id u3f9c2d41a07be586 --reason over_quota
     """
@@ -61,7 +64,8 @@ def parked_list(
     if as_json:
         print_fields({"messages": rows, "next": found.next}, as_json=True)
         return
-    print_rows([_shown(row) for row in rows], as_json=False, empty="Nothing is parked here.")
+    table = [{name: row[name] for name in COLUMNS} for row in rows]
+    print_rows(table, as_json=False, empty="Nothing is parked here.")
     if found.next:
         typer.echo(f"\nThere is more: repeat with --after {found.next}")
 
@@ -93,7 +97,7 @@ def parked_show(
         "body_encoding": encoding,
         "body": text,
     }
-    print_fields(fields if as_json else _shown(fields), as_json=as_json)
+    print_fields(fields, as_json=as_json)
 
 
 @parked_app.command("redeliver")
@@ -120,11 +124,12 @@ def parked_redeliver(
             return parked.Progress(1)
         wanted = parked.to_redeliver(wanted)
         total = await parked.count(stores, wanted)
-        return await _watched(parked.redeliver_all(stores, wanted), "ordered", total, as_json)
+        steps = parked.redeliver_all(stores, wanted, total)
+        return await _watched(steps, "ordered", total, as_json)
 
     progress = run(work, as_json=as_json)
-    fields = {"ordered": progress.done, "left": progress.left}
-    print_fields(fields, as_json=as_json, said="Ingest delivers what is ordered within seconds.")
+    said = "Ingest delivers what is ordered within seconds."
+    _print_progress(progress, "ordered", as_json, said)
 
 
 @parked_app.command("discard")
@@ -155,14 +160,14 @@ def parked_discard(
         if not _is_all(message_id, everything):
             await parked.discard(stores, wanted.holder, message_id)
             return parked.Progress(1)
-        return await _watched(parked.discard_all(stores, wanted), "discarded", total, as_json)
+        steps = parked.discard_all(stores, wanted, total)
+        return await _watched(steps, "discarded", total, as_json)
 
     total = run(look, as_json=as_json)
     if total and not yes:
-        typer.confirm(f"Discard {total} for ever?", abort=True, err=True)
+        _confirm(total, as_json)
     progress = run(work, as_json=as_json) if total else parked.Progress()
-    fields = {"discarded": progress.done, "left": progress.left}
-    print_fields(fields, as_json=as_json, said="Discarded." if progress.done else "")
+    _print_progress(progress, "discarded", as_json, "Discarded.")
 
 
 @parked_app.command("held")
@@ -176,7 +181,7 @@ def parked_held(as_json: AsJson = False) -> None:
         {
             "user_id": each.user_id,
             "refused": each.refused,
-            "since": each.oldest.enqueued_at.isoformat() if each.oldest else "",
+            "since": _time(each.oldest.enqueued_at) if each.oldest else "",
             "detail": each.oldest.detail if each.oldest else "",
             "partitions": each.partitions,
         }
@@ -186,7 +191,9 @@ def parked_held(as_json: AsJson = False) -> None:
 
 
 def _stores(resources: Resources) -> parked.Stores:
-    return parked.Stores(resources.parked, resources.redeliveries, resources.gateways)
+    return parked.Stores(
+        resources.parked, resources.redeliveries, resources.accounts, resources.gateways
+    )
 
 
 def _filter(user_id: str, device_id: str, reason: Reason | None = None) -> Filter:
@@ -217,6 +224,32 @@ async def _watched(
     return progress
 
 
+def _confirm(total: int, as_json: bool) -> None:
+    """Ends the process where nobody agrees."""
+    agreed = False
+    if not as_json:
+        try:
+            messages = "1 message" if total == 1 else f"{total} messages"
+            agreed = typer.confirm(f"Discard {messages} for ever?", err=True)
+        except typer.Abort:  # nobody there to answer, or Ctrl-C
+            typer.echo(err=True)
+    if not agreed:
+        fail("Nothing was discarded. With --yes nobody is asked.", as_json=as_json)
+
+
+def _print_progress(progress: parked.Progress, verb: str, as_json: bool, said: str) -> None:
+    fields: dict[str, object] = {verb: progress.done, "left": progress.left}
+    if progress.left:
+        fields["why"] = progress.why
+    if not progress.done:
+        said = "" if progress.left else f"Nothing here to be {verb}."
+    print_fields(fields, as_json=as_json, said=said)
+
+
+def _time(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds")
+
+
 def _row(message: ParkedMessage) -> Row:
     return {
         "id": message.id,
@@ -224,21 +257,10 @@ def _row(message: ParkedMessage) -> Row:
         "reason": message.reason,
         "mid": message.mid,
         "bytes": len(b64decode(message.body)),
-        "created_at": message.created_at.isoformat(),
-        "enqueued_at": message.enqueued_at.isoformat(),
+        "created_at": _time(message.created_at),
+        "enqueued_at": _time(message.enqueued_at),
         "stream": message.stream,
         "sequence_number": message.sequence_number,
-        "ordered_at": message.ordered_at.isoformat() if message.ordered_at else "",
+        "ordered_at": _time(message.ordered_at) if message.ordered_at else "",
         "detail": message.detail,
     }
-
-
-def _shown(row: Row) -> Row:
-    """For a terminal: what a gateway wrote must not move its cursor."""
-    return {name: _escaped(str(value)) for name, value in row.items()}
-
-
-def _escaped(text: str) -> str:
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
-    )

@@ -21,6 +21,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON value on stdout, 
 
 FAILED = 1
 MISCONFIGURED = 2
+INTERRUPTED = 130  # as shells have it: 128 and SIGINT
 
 
 def run(work: Callable[[Resources], Awaitable[T]], *, as_json: bool) -> T:
@@ -29,17 +30,22 @@ def run(work: Callable[[Resources], Awaitable[T]], *, as_json: bool) -> T:
     try:
         settings = load_settings(ApiSettings)
     except Misconfigured as error:
-        _fail(str(error), as_json, MISCONFIGURED)
+        fail(str(error), as_json=as_json, status=MISCONFIGURED)
     try:
         return asyncio.run(_with_resources(settings, work))
     except MyMoteError as error:
-        _fail(str(error), as_json, FAILED)
+        fail(str(error), as_json=as_json)
     except AzureError as error:
-        _fail(
+        fail(
             f"Azure refused: {type(error).__name__}. Check the settings, and that the database "
             "was made with `mymote-operator provision`.",
-            as_json,
-            FAILED,
+            as_json=as_json,
+        )
+    except KeyboardInterrupt:
+        fail(
+            "Interrupted: what was done stays done; the same command goes on.",
+            as_json=as_json,
+            status=INTERRUPTED,
         )
 
 
@@ -59,6 +65,7 @@ async def _with_resources(settings: ApiSettings, work: Callable[[Resources], Awa
         return await work(resources)
 
 
-def _fail(sentence: str, as_json: bool, status: int) -> NoReturn:
+def fail(sentence: str, *, as_json: bool, status: int = FAILED) -> NoReturn:
+    """End the process with a sentence on stderr."""
     typer.echo(json.dumps({"error": sentence}) if as_json else sentence, err=True)
     raise typer.Exit(status)

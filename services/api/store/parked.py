@@ -30,14 +30,18 @@ class Filter:
     holder: str
     device_id: str = ""
     reasons: tuple[str, ...] = ()
-    unordered: bool = False  # only what nobody has ordered to be redelivered
+    not_ordered_since: datetime | None = None  # leave out what was ordered after this
 
     @property
     def condition(self) -> str:
         conditions = [
             *(["c.device_id = @device_id"] if self.device_id else []),
             *(["ARRAY_CONTAINS(@reasons, c.reason)"] if self.reasons else []),
-            *(["IS_NULL(c.ordered_at)"] if self.unordered else []),
+            *(
+                ["(IS_NULL(c.ordered_at) OR c.ordered_at < @ordered)"]
+                if self.not_ordered_since
+                else []
+            ),
         ]
         return f" WHERE {' AND '.join(conditions)}" if conditions else ""
 
@@ -46,6 +50,7 @@ class Filter:
         values: Mapping[str, object] = {
             "@device_id": self.device_id,
             "@reasons": list(self.reasons),
+            "@ordered": _text(self.not_ordered_since) if self.not_ordered_since else None,
         }
         return [
             {"name": name, "value": value}
@@ -153,4 +158,4 @@ def _text(moment: datetime) -> str:
 
 
 def _no_page() -> InvalidRequest:
-    return InvalidRequest("This is not where a page of this list begins; start without it.")
+    return InvalidRequest("This is no page of this list; leave it out to start at the first.")
