@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.ledger.faults import Fault
 from tests.ledger.run import Options, run
 
@@ -25,6 +27,7 @@ SHORT = Options(
 )
 
 
+@pytest.mark.timeout(240)  # a run that does not become quiet tells what is missing
 async def test_400_messages_under_every_fault_are_where_they_belong(tmp_path: Path) -> None:
     outcome = await run(SHORT, tmp_path, print)
     assert not outcome.report.violations, outcome.text
