@@ -20,12 +20,11 @@ from typing import Any, TypeVar
 import uamqp
 from azure.iot.hub import IoTHubRegistryManager
 from azure.iot.hub.models import CloudToDeviceMethod, Twin, TwinProperties
-from msrest.exceptions import ClientException, HttpOperationError
-from requests.exceptions import RequestException
 from urllib3.util.retry import Retry
 
 from shared.clients import AzureClients
-from shared.errors import Conflict, MyMoteError, NotFound, TooMany, Unavailable
+from shared.errors import Conflict, Unavailable
+from shared.iothub_refusals import refusal
 
 log = logging.getLogger(__name__)
 
@@ -37,17 +36,8 @@ METHOD_SECONDS = 10  # how long a gateway may take to answer a direct method
 HTTP_SECONDS = 15.0
 POLL_SECONDS = 0.001
 NO_ANSWER = "IoT Hub does not answer; try again in a few seconds."
-NOT_ONLINE = "404103"  # IoT Hub's number for a direct method to a device that is not connected
 
 T = TypeVar("T")
-
-
-class DeviceOffline(Conflict):
-    """The gateway is not connected, or did not answer in time."""
-
-
-class TwinChanged(Conflict):
-    """The twin is no longer the one whose ETag was given."""
 
 
 @dataclass(frozen=True)
@@ -197,7 +187,7 @@ class IotHub:
             try:
                 return call(self._client())
             except Exception as error:
-                known = _known(error)
+                known = refusal(error)
                 if known is not None:
                     raise known from error
                 log.warning(
@@ -285,40 +275,6 @@ def _send(
         time.sleep(POLL_SECONDS)
     if refusals:
         raise refusals[0]
-
-
-def _known(error: Exception) -> MyMoteError | None:
-    """The hub's refusal as one of ours; None where the connection is what failed."""
-    if isinstance(error, HttpOperationError):
-        return _from_status(error.response.status_code, error.response.text)
-    condition = getattr(error, "condition", None)
-    if condition is None or isinstance(error, ClientException | RequestException):
-        return None
-    # AMQP 1.0 part 2 §2.8.15: uamqp gives an enumeration for names it knows, else bytes.
-    match getattr(condition, "value", condition):
-        case b"amqp:not-found":
-            return NotFound("IoT Hub does not know this device.")
-        case b"amqp:resource-limit-exceeded":
-            return TooMany("50 messages wait for this device already; try again when it is online.")
-    return None
-
-
-def _from_status(status: int, text: str) -> MyMoteError:
-    match status:
-        case 404 if NOT_ONLINE in text:
-            return DeviceOffline("The gateway is offline.")
-        case 404:
-            return NotFound("IoT Hub does not know this device.")
-        case 409:
-            return Conflict("IoT Hub has it already.")
-        case 412:
-            return TwinChanged("It changed in IoT Hub in the meantime; try again.")
-        case 504:
-            return DeviceOffline("The gateway did not answer in time.")
-        case 429:
-            return Unavailable("IoT Hub is busy; try again in a few seconds.")
-    log.error("IoT Hub refused a call", extra={"status": status})
-    return Unavailable("IoT Hub does not take this call; try again in a few seconds.")
 
 
 def _close(hub: IoTHubRegistryManager) -> None:

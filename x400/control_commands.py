@@ -5,10 +5,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
-from x400.core import Outcome
 from x400.errors import ErrorCode, IomoteError
 from x400.gateway import Gateway
-from x400.messages import Kind, Level
+from x400.messages import Kind, Level, Outcome
 
 PRESS_SECONDS = 2.0  # for the app to answer a press with a message
 

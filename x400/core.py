@@ -10,16 +10,16 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
-from x400 import messages
+from x400 import messages, properties
 from x400.cloud import Cloud, tls_context
 from x400.credentials import DeviceCredentials
 from x400.delivery import Delivery
 from x400.errors import ErrorCode, IomoteError
 from x400.inbox import Inbox
 from x400.journal import Watcher
-from x400.messages import Draft, Event, Kind, Stored
+from x400.messages import Draft, Event, Kind, Outcome, Stored
 from x400.network import ApnConfig, EthernetConfig
 from x400.outbox import Outbox
 from x400.session import HubSession
@@ -29,23 +29,7 @@ from x400.store import Store
 from x400.twin import Json, Twin
 from x400.wipe import Wipe
 
-OWN_PROPERTIES = frozenset(
-    {"fwversion", "app_name", "app_version", "connectivity", "ICCID", "type"}
-    | {"ota_app", "ota_firmware"}
-)
-APP_NAME_CHARACTERS = 100
-PROPERTIES_BYTES = 8192
-
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What the app was told about a message: `stored` is durable, or None with a code."""
-
-    code: int  # 0, or a negative IOMOTE_ERR_*
-    draft: Draft
-    stored: Stored | None
 
 
 class Core:
@@ -89,7 +73,7 @@ class Core:
             self._delivery,
             self.inbox,
             self.twin,
-            own_properties=self._own_properties,
+            own_properties=lambda: properties.of_gateway(settings) | (store.note("app") or {}),
             wipe=self._wipe,
             reset=on_reset,
         )
@@ -128,12 +112,8 @@ class Core:
     def hello(self, name: str, version: tuple[int, int, int]) -> int:
         """`begin` and `rtcSync` (0100): the app's name and version; the Unix time in seconds."""
         self._require_alive()
-        if not 0 < len(name) <= APP_NAME_CHARACTERS or not name.isprintable():
-            raise IomoteError(ErrorCode.IOMOTE_ERR_DATA, "the app name has 1 to 100 characters")
-        if not all(0 <= number <= 255 for number in version):
-            raise IomoteError(ErrorCode.IOMOTE_ERR_DATA, "version numbers go from 0 to 255")
+        app = properties.of_app(name, version)
         self.app_running = True
-        app = {"app_name": name, "app_version": ".".join(map(str, version))}
         if app != self._store.note("app"):
             self._store.set_note("app", app)
         self.twin.report_changed(app)
@@ -231,21 +211,7 @@ class Core:
     def properties_send(self, text: str | bytes) -> None:
         """`propertiesSend` (0601): a JSON object of reported properties, kept until sent."""
         self._require_alive()
-        if len(text) > PROPERTIES_BYTES:
-            raise IomoteError(ErrorCode.IOMOTE_ERR_MSG_SIZE, "at most 8192 bytes are taken")
-        try:
-            patch = json.loads(text)
-        except ValueError as error:
-            raise IomoteError(ErrorCode.IOMOTE_ERR_DATA, f"not JSON: {error}") from None
-        if not isinstance(patch, dict):
-            raise IomoteError(ErrorCode.IOMOTE_ERR_DATA, "not a JSON object")
-        taken = OWN_PROPERTIES & patch.keys()
-        if taken or any(name.startswith("$") for name in patch):
-            raise IomoteError(
-                ErrorCode.IOMOTE_ERR_DATA,
-                f"the Core itself reports {', '.join(sorted(OWN_PROPERTIES))}",
-            )
-        self.twin.report(patch)
+        self.twin.report(properties.checked(text))
 
     # What the rest of the gateway sees
 
@@ -312,16 +278,6 @@ class Core:
     def _require_alive(self) -> None:
         if not self._alive:
             raise IomoteError(ErrorCode.IOMOTE_ERR_TIMEOUT, "the Iomote Core is restarting")
-
-    def _own_properties(self) -> dict[str, str]:
-        settings = self._settings
-        own = {
-            "fwversion": settings.fwversion,
-            "connectivity": settings.connectivity,
-            "ICCID": settings.iccid,
-            "type": settings.model,
-        }
-        return own | (self._store.note("app") or {})
 
     def _network_changed(self, detail: str) -> None:
         self.tell(Event.NETWORK_CHANGED, detail)

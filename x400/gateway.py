@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 
 from x400.app import Iomote
 from x400.board import DATAREQ, Board
-from x400.core import Core, Outcome
+from x400.core import Core
 from x400.journal import Record, Watcher, write_to
-from x400.messages import Event
+from x400.messages import Event, Outcome
 from x400.settings import GatewaySettings
 from x400.status import NetStatus
 from x400.store import Store, StoreInUseError

@@ -81,6 +81,15 @@ class Stored:
         return f"devices/{device_id}/messages/events/{bag}"
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What the app was told about a message: `stored` is durable, or None with a code."""
+
+    code: int  # 0, or a negative IOMOTE_ERR_*
+    draft: Draft
+    stored: Stored | None
+
+
 def data(
     body: bytes,
     content_type: str | None = None,

@@ -1,5 +1,6 @@
 """What the service says of itself: its log, its headers, and never a key."""
 
+import asyncio
 import json
 import uuid
 from typing import Any
@@ -12,10 +13,19 @@ from tests.api.customers import Customer
 from tests.api.test_api_refusals import JSON
 
 
-def lines_of(stack: LocalStack, correlation_id: str) -> list[dict[str, Any]]:
-    lines = stack.log_file("api").read_text().splitlines()
-    parsed = [json.loads(line) for line in lines if line.startswith("{")]
-    return [line for line in parsed if line["correlation_id"] == correlation_id]
+async def line_of(stack: LocalStack, correlation_id: str) -> dict[str, Any]:
+    """The one line of a request; it is written after the reply has been sent."""
+    async with asyncio.timeout(10):
+        while True:
+            lines = stack.log_file("api").read_text().splitlines()
+            parsed: list[dict[str, Any]] = [
+                json.loads(line) for line in lines if line.startswith("{")
+            ]
+            found = [line for line in parsed if line["correlation_id"] == correlation_id]
+            if found:
+                assert len(found) == 1
+                return found[0]
+            await asyncio.sleep(0.05)
 
 
 async def test_a_line_for_each_request(
@@ -26,7 +36,7 @@ async def test_a_line_for_each_request(
         f"{alice.base}/devices/{pump.device_id}", headers={"X-Correlation-Id": given}
     )
     assert reply.headers["x-correlation-id"] == given
-    (line,) = lines_of(stack, given)
+    line = await line_of(stack, given)
     assert line["route"] == "/api/user/{userid}/[redacted]/devices/{deviceid}"
     assert (line["method"], line["status"]) == ("GET", 200)
     assert (line["user_id"], line["device_id"]) == (alice.user_id, pump.device_id)
@@ -62,6 +72,7 @@ async def test_no_key_is_ever_logged(
     for method, url, headers in requests:
         reply = await client.request(method, url, headers=headers, content="{")
         assert reply.headers["referrer-policy"] == "no-referrer"
+    await line_of(stack, reply.headers["x-correlation-id"])
     log = stack.log_file("api").read_text()
     metrics = (await client.get("/metrics")).text
     assert pump.device_id in log

@@ -12,11 +12,10 @@ import trustme
 from tests.x400.gateways import DEVICE_ID, DEVICE_KEY, MakeSettings, running
 from tests.x400.local_hub import Hub
 from x400.app import IOMOTE_ALARM
-from x400.core import Outcome
 from x400.errors import ErrorCode
 from x400.gateway import Gateway
 from x400.journal import Fate, Record
-from x400.messages import Kind
+from x400.messages import Kind, Outcome
 from x400.settings import GatewaySettings
 from x400.status import CloudLed, NetStatus
 

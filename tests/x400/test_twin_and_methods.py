@@ -59,9 +59,19 @@ async def test_properties_of_the_app_survive_until_they_are_sent(
         await until(lambda: hub.reported(DEVICE_ID).get("pump") == {"on": True, "hot": False})
 
 
-@pytest.mark.parametrize("text", ["", "[1]", "{", '{"fwversion": "9"}', '{"ota_app": {}}'])
+@pytest.mark.parametrize(
+    "text", ["", "[1]", "{", "[" * 8000, '{"fwversion": "9"}', '{"ota_app": {}}']
+)
 async def test_wrong_properties_are_refused(gateway: Gateway, text: str) -> None:
     assert gateway.app.propertiesSend(text) == ErrorCode.IOMOTE_ERR_DATA
+
+
+async def test_properties_are_limited_in_bytes(gateway: Gateway) -> None:
+    most = json.dumps({"text": "€" * 2726}, ensure_ascii=False, separators=(",", ":"))
+    assert len(most.encode()) == 8189
+    assert gateway.app.propertiesSend(most) == 0
+    more = json.dumps({"text": "€" * 2728}, ensure_ascii=False, separators=(",", ":"))
+    assert gateway.app.propertiesSend(more) == ErrorCode.IOMOTE_ERR_MSG_SIZE
 
 
 async def test_settings_are_fetched_patched_and_kept(hub: Hub, settings: GatewaySettings) -> None:

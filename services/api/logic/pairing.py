@@ -26,7 +26,8 @@ from services.api.store.devices import Devices
 from services.api.store.gateways import Gateways
 from services.api.store.groups import Groups
 from shared.errors import Conflict, NotFound
-from shared.iothub import DeviceTwin, IotHub, TwinChanged
+from shared.iothub import DeviceTwin, IotHub
+from shared.iothub_refusals import TwinChanged
 from shared.schemas.documents import DeviceDocument, Gateway, Pairing
 
 __all__ = ["Paired", "PairingRequest", "Stores", "pair", "unpair"]
