@@ -31,6 +31,7 @@ REFUSALS: dict[type[Exception], str] = {
     MessagingEntityNotFoundError: "the account's queue is missing",
     MessagingEntityDisabledError: "the account's queue is disabled",
     ServiceBusQuotaExceededError: "the account's queue is full",
+    MessageSizeExceededError: "a message is larger than the account's queue takes",
 }
 
 
@@ -129,6 +130,21 @@ class AccountQueues:
     async def _sender(self, address: QueueAddress) -> AsyncIterator[ServiceBusSender]:
         """The queue's sender, for one user at a time."""
         async with self._slots:
+            pooled = await self._take(address)
+            try:
+                yield pooled.sender
+            except BaseException:
+                # Also where the send was cancelled: the link may still have it half done.
+                if self._pool.get(address) is pooled:
+                    self._drop(address)
+                raise
+            finally:
+                pooled.users -= 1
+                pooled.lock.release()
+
+    async def _take(self, address: QueueAddress) -> _Pooled:
+        """The queue's sender, locked. One that its last user gave up is closing: not that one."""
+        while True:
             pooled = self._pool.get(address)
             if pooled is None:
                 client = self._client_of(address.namespace)
@@ -138,15 +154,14 @@ class AccountQueues:
             self._pool.move_to_end(address)
             try:
                 await self._shrink()
-                async with pooled.lock:
-                    yield pooled.sender
+                await pooled.lock.acquire()
             except BaseException:
-                # Also where the send was cancelled: the link may still have it half done.
-                if self._pool.get(address) is pooled:
-                    self._drop(address)
-                raise
-            finally:
                 pooled.users -= 1
+                raise
+            if self._pool.get(address) is pooled:
+                return pooled
+            pooled.users -= 1
+            pooled.lock.release()
 
     async def _shrink(self) -> None:
         """Close the senders that were not used for longest, until all fit, the closing ones too."""
