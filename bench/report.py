@@ -101,7 +101,10 @@ def _print_many(console: Console, many: Result) -> None:
         ("from the first account to the last message's commit", f"{many.done_seconds:.1f} s"),
         ("from the last account to the last message's commit", f"{many.behind_seconds:.1f} s"),
         ("messages in a second", f"{many.accounts / many.done_seconds:.1f}"),
-        ("CPU of ingest for each message", f"{many.cpu_seconds / many.accounts * 1e6:.0f} µs"),
+        (
+            "CPU of ingest for each account, its change feeds and idling too",
+            f"{many.cpu_seconds / many.accounts * 1e6:.0f} µs",
+        ),
         ("peak memory of ingest (RSS)", f"{many.peaks.memory_mib:.0f} MiB"),
         ("peak connections to Service Bus", f"{many.queue_connections}"),
         ("senders that ingest counts at the end", f"{many.senders}"),

@@ -60,18 +60,22 @@ class Peaks:
 
 @asynccontextmanager
 async def watched(pid: int, port: int) -> AsyncIterator[Peaks]:
-    """Samples a process's connections to a port, and its memory."""
+    """Samples a process's connections to a port, and its memory, to the end of the block."""
     peaks = Peaks()
+
+    def look() -> None:
+        peaks.connections = max(peaks.connections, connections(pid, port))
+        peaks.memory_mib = max(peaks.memory_mib, memory_mib(pid))
 
     async def watch() -> None:
         while True:
-            peaks.connections = max(peaks.connections, connections(pid, port))
-            peaks.memory_mib = max(peaks.memory_mib, memory_mib(pid))
+            look()
             await asyncio.sleep(SAMPLE_SECONDS)
 
     watching = asyncio.create_task(watch())
     try:
         yield peaks
+        look()
     finally:
         watching.cancel()
 
