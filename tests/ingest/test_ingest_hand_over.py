@@ -3,6 +3,7 @@
 import asyncio
 import random
 import secrets
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -13,8 +14,10 @@ from azure.servicebus.management import EntityStatus
 from services.ingest.logic import held
 from services.ingest.resources import Resources, message_path
 from services.ingest.settings import IngestSettings
+from services.ingest.store.directory import Directory
 from services.ingest.store.ledgers import LedgerStore
 from shared.database import NOTIFICATIONS
+from shared.schemas import documents
 from tests.ingest import refusing_queues
 from tests.ingest.local_platform import Platform, eventually
 from tests.ingest.made_stream import MadeStream, committed, parked, taken, working
@@ -75,6 +78,36 @@ async def test_silent_after_pairing(platform: Platform, ingest: Resources) -> No
         assert partition.waiting == {gateway.device_id}
         assert not partition.unchecked
         await platform.pair(gateway, owner)
+        assert await taken(owner, 5, gateway) == [stream.bodies(gateway)]
+
+
+class TellsLate:
+    """A directory: when first asked for gateways, one of them is paired after it was read."""
+
+    def __init__(self, inner: Directory, pair: Callable[[], Awaitable[None]]) -> None:
+        self._inner = inner
+        self._pair: Callable[[], Awaitable[None]] | None = pair
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def gateways(self, devices: Collection[str]) -> dict[str, documents.Gateway]:
+        found = await self._inner.gateways(devices)
+        if self._pair is not None:
+            pair, self._pair = self._pair, None
+            await pair()
+            await self._inner.gateways(devices)  # by now its document was told of
+        return found
+
+
+async def test_paired_while_one_looks(platform: Platform, ingest: Resources) -> None:
+    owner = await platform.owner()
+    gateway = await platform.gateway()
+    stream = MadeStream()
+    late = TellsLate(ingest.stores.directory, lambda: platform.pair(gateway, owner))
+    path = message_path(SETTINGS, replace(ingest.stores, directory=cast(Directory, late)))
+    async with working(path, stream) as partition:
+        await ingest.pipeline.process(partition, stream.add_round(gateway, times=5))
         assert await taken(owner, 5, gateway) == [stream.bodies(gateway)]
 
 

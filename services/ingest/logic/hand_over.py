@@ -5,8 +5,9 @@ or, where none comes, as soon as the directory tells of the pairing.
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from services.ingest import metrics
 from services.ingest.logic import readmission
@@ -18,6 +19,8 @@ from services.ingest.store.parked import ParkedStore
 from shared.schemas.documents import Gateway, Ledger
 
 log = logging.getLogger(__name__)
+
+AT_ONCE = 1000  # gateways in memory
 
 
 @dataclass(frozen=True)
@@ -46,15 +49,15 @@ class HandOver:
 
     async def look(self, partition: Partition) -> None:
         """Hand over what waits for gateways that were paired since the last look."""
-        unchecked = set(partition.unchecked)
-        gateways = await self.directory.gateways(unchecked) if unchecked else {}
-        for device_id in unchecked:
-            gateway = gateways.get(device_id)
-            if gateway is not None and gateway.pairings:
-                async with partition.working():
-                    if device_id in partition.waiting:
-                        await self._hand_over(partition, gateway)
-            partition.unchecked.discard(device_id)
+        while partition.unchecked:
+            some = set(islice(partition.unchecked, AT_ONCE))
+            # Who is told of from here on is looked at again.
+            partition.unchecked -= some
+            try:
+                await self._look(partition, some)
+            except BaseException:
+                partition.unchecked |= some
+                raise
 
     async def forget(self, partition: Partition, devices: Iterable[str]) -> None:
         """Delete what an attempt before the pairing parked, and never committed.
@@ -68,6 +71,14 @@ class HandOver:
                 if not passed:
                     break
                 await self.parked.delete(passed)
+
+    async def _look(self, partition: Partition, devices: Collection[str]) -> None:
+        for device_id, gateway in (await self.directory.gateways(devices)).items():
+            if not gateway.pairings:
+                continue
+            async with partition.working():
+                if device_id in partition.waiting:
+                    await self._hand_over(partition, gateway)
 
     async def _hand_over(self, partition: Partition, gateway: Gateway) -> Ledger:
         """Deliver all that waits of one gateway, page by page; returns its ledger."""

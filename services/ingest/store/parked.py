@@ -15,6 +15,7 @@ from services.ingest.store.retry import persistently
 from shared.schemas.documents import ParkedMessage
 
 PAGE = 100  # messages read and delivered at once
+LEFTOVERS = 1000  # looked at in one go
 
 # Cosmos DB takes 100 operations and 2 MB in a batch; what is not ASCII takes the SDK up to three
 # times the bytes that are counted here.
@@ -71,13 +72,15 @@ class ParkedStore:
     async def leftovers(self, stream: str, held: Collection[str]) -> list[ParkedMessage]:
         """What is there as refused of accounts that are not held, of the whole partition.
 
-        Left by an attempt that was never committed; a later one may have delivered it.
+        Left by an attempt that was never committed; a later one may have delivered it. At most
+        `LEFTOVERS`: a process that lost the partition may take a backlog for them.
         """
         return await self._query(
-            "SELECT * FROM c WHERE c.stream = @stream AND c.reason = 'refused' "
+            "SELECT TOP @limit * FROM c WHERE c.stream = @stream AND c.reason = 'refused' "
             "AND IS_NULL(c.ordered_at) AND NOT ARRAY_CONTAINS(@held, c.holder)",
             stream=stream,
             held=list(held),
+            limit=LEFTOVERS,
         )
 
     async def keep(self, message: ParkedMessage, detail: str) -> None:
@@ -154,7 +157,7 @@ def _batches(messages: Iterable[ParkedMessage]) -> Iterator[list[dict[str, Any]]
     batch: list[dict[str, Any]] = []
     size = 0
     for message in messages:
-        length = len(message.model_dump_json())
+        length = len(message.model_dump_json().encode())
         if batch and (len(batch) == BATCH_OPERATIONS or size + length > BATCH_BYTES):
             yield batch
             batch, size = [], 0
