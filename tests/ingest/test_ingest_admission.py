@@ -132,6 +132,7 @@ def test_the_message_above_the_quota_is_parked_and_the_next_day_starts_anew() ->
     assert [each.properties["mid"] for each in sends["alice"]] == ["1", "2", "5"]
     assert [each.reason for each in plans[0].parked] == ["over_quota", "over_quota"]
     assert [each.holder for each in plans[0].parked] == ["alice", "alice"]
+    assert plans[0].parked[0].detail == "more than 2 data messages of 2026-05-04 UTC"
     assert [each.text for each in plans[0].notifications] == [
         "Quota of 2 data messages a day is used up: more are refused until 2026-05-05 00:00 UTC",
         "hot",

@@ -49,6 +49,11 @@ def charged(ledger: Ledger, created: date, kind: Charge, limit: int) -> Ledger |
     return ledger.model_copy(update={"quota": quota})
 
 
+def charged_day(ledger: Ledger, created: date) -> date:
+    """The day that a message is charged to."""
+    return _quota(ledger, created).day
+
+
 def warned(ledger: Ledger, pairing: Pairing, created: date) -> tuple[Ledger, date] | None:
     """The ledger after the owner was warned that a day's quota is used up, and that day.
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from services.ingest.logic import accounting, parking
 from services.ingest.logic.accounting import Charge
 from services.ingest.logic.effects import (
+    UNITS,
     Delivery,
     deliver,
     message_id,
@@ -102,7 +103,8 @@ class _Admission:
         if charged is None:
             if pairing is not None:
                 self._warn(event, message, pairing, kind, limit)
-            detail = f"more than {limit} {kind.value} on one day"
+            day = accounting.charged_day(ledger, message.created_at.date())
+            detail = f"more than {limit} {UNITS[kind]} of {day} UTC"
             return self._park_some(event, message, pairing, "over_quota", detail)
         self._keep(charged)
         if pairing is None:
