@@ -11,6 +11,7 @@ from azure.servicebus.management import EntityStatus
 from services.ingest.logic import held
 from services.ingest.resources import Resources, message_path
 from services.ingest.settings import IngestSettings
+from services.ingest.store.ledgers import ORDERS_AT_ONCE
 from shared.database import NOTIFICATIONS, PARKED, STREAM
 from shared.schemas.documents import ParkedMessage, Redelivery
 from tests.ingest import refusing_queues
@@ -79,6 +80,21 @@ async def test_what_was_above_the_quota_is_delivered_and_counted(
     assert "hot" in {each["text"] for each in notifications}
     ledger = (await committed(platform, stream))[gateway.device_id]
     assert (ledger["messages"], ledger["quota"]["data"]) == (10, 5)
+
+
+async def test_more_orders_than_are_read_at_once(platform: Platform, ingest: Resources) -> None:
+    owner = await platform.owner()
+    pump, fan = await platform.gateway(owner), await platform.gateway(owner)
+    stream = MadeStream()
+    stream.add_round(pump, fan, times=70)
+    settings = IngestSettings(quota_data=0, order_seconds=60)
+    pipeline, tending = message_path(settings, ingest.stores)
+    await pipeline.process(pipeline.partition(stream.name), stream.events)
+    for document in await parked(platform, owner.user_id, "over_quota"):
+        await order(platform, document)
+    assert len(await ingest.stores.ledgers.orders(stream.name)) == ORDERS_AT_ONCE < 140
+    async with working((pipeline, tending), stream):
+        assert await taken(owner, 140, pump, fan) == [stream.bodies(pump), stream.bodies(fan)]
 
 
 async def test_what_is_malformed_still_stays_and_says_so(

@@ -28,8 +28,8 @@ async def test_who_gives_up_takes_the_sender_from_nobody(
     queues = ingest.stores.queues
     sends = []
     for n in range(60):
-        bodies = (f"{n} a".encode(), f"{n} b".encode())
-        sends.append(asyncio.create_task(queues.send({address(owner): outgoing(*bodies)})))
+        messages = outgoing(f"{n} a".encode(), f"{n} b".encode())
+        sends.append(asyncio.create_task(queues.send({address(owner): messages})))
     for n in range(0, 60, 3):
         await asyncio.sleep(0.005)
         sends[n].cancel()

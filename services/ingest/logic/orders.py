@@ -10,7 +10,7 @@ from services.ingest.logic.outlets import Outlets
 from services.ingest.logic.partition import Partition
 from services.ingest.logic.plan import Plan
 from services.ingest.store.directory import Directory
-from services.ingest.store.ledgers import LedgerStore
+from services.ingest.store.ledgers import ORDERS_AT_ONCE, LedgerStore
 from services.ingest.store.parked import ParkedStore
 from shared.logs import correlation_id
 from shared.schemas.documents import Ledger, ParkedMessage, Redelivery
@@ -30,17 +30,21 @@ class Orders:
     ledgers: LedgerStore
     directory: Directory
 
-    async def carry_out(self, partition: Partition) -> None:
-        """Carry out what is ordered by now, one message after another."""
-        for order in await self.ledgers.orders(partition.stream):
+    async def carry_out(self, partition: Partition) -> bool:
+        """Carry out orders, one message after another. Returns whether there may be more by now."""
+        orders = await self.ledgers.orders(partition.stream)
+        done = 0
+        for order in orders:
             async with partition.working():
                 if order.message.sequence_number > partition.position:
-                    continue  # parked by an attempt that was not committed: the event comes again
+                    break  # parked by an attempt that was not committed: the event comes again
                 token = correlation_id.set(order.message.id)
                 try:
                     await self._carry_out(partition, order)
                 finally:
                     correlation_id.reset(token)
+            done += 1
+        return done == ORDERS_AT_ONCE
 
     async def _carry_out(self, partition: Partition, order: Redelivery) -> None:
         message = order.message

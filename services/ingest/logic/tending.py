@@ -78,7 +78,9 @@ class Tending:
         now = asyncio.get_running_loop().time()
         if now >= care.orders_at:
             care.orders_at = now + self.order_seconds
-            await self.orders.carry_out(partition)
+            if await self.orders.carry_out(partition):
+                care.orders_at = now
+                partition.attention.set()
         if now >= care.leftovers_at:
             care.leftovers_at = now + LEFTOVER_SECONDS
             care.leftovers = await self.leftovers.find(partition)
