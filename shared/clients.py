@@ -138,13 +138,16 @@ class AzureClients:
         self._stack.push_async_callback(client.close)
         return client
 
-    async def checkpoint_store(self) -> BlobCheckpointStore:
-        """The store in which partitions are shared out; its container is made if missing."""
+    async def make_checkpoints(self) -> None:
+        """Make the container of `checkpoint_store` if it is missing."""
         container = self.blob.get_container_client(self.settings.blob_checkpoints)
         if not await container.exists():
             await container.create_container()
+
+    def checkpoint_store(self) -> BlobCheckpointStore:
+        """The store in which partitions are shared out; its container has to be there."""
         value = self.settings.blob.get_secret_value()
-        name = container.container_name
+        name = self.settings.blob_checkpoints
         # By default a failed call is repeated after 15 s, longer than a partition is owned.
         retries = ExponentialRetry(initial_backoff=1, increment_base=1, retry_total=1)
         store = (

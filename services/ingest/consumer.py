@@ -32,6 +32,7 @@ class _Claim:
     partition: Partition
     tending: asyncio.Task[None]
     in_hand: asyncio.Task[None] | None = None
+    in_hand_since: float = 0.0  # loop time
     committed: EventData | None = None  # the last event behind a commit
     checkpointed_at: float = 0.0
     checkpoint: asyncio.Task[None] | None = None
@@ -54,6 +55,7 @@ class Consumer:
         self._claims: dict[str, _Claim] = {}
         self._stopped: str | None = "it has not started yet"
         self._halted = asyncio.Event()
+        self._failures: dict[str, tuple[float, str]] = {}  # the last of a partition, loop time
 
     async def run(self) -> None:
         """Take events until `drain`, or until there is too much garbage: then wait to be ended."""
@@ -94,6 +96,19 @@ class Consumer:
         """Raises NotReady, saying why, where no events are taken."""
         if self._stopped is not None:
             raise NotReady(self._stopped)
+        now = asyncio.get_running_loop().time()
+        long_ago = now - self._settings.stalled_seconds
+        for partition_id, (failed_at, error) in self._failures.items():
+            if failed_at > long_ago:  # since then it failed no more, or another process has it
+                raise NotReady(
+                    f"partition {partition_id} fails ({error}) and is tried again: see the log"
+                )
+        for partition_id, claim in self._claims.items():
+            if claim.in_hand and not claim.in_hand.done() and claim.in_hand_since < long_ago:
+                raise NotReady(
+                    f"partition {partition_id} stands still for {now - claim.in_hand_since:.0f} s: "
+                    "the warnings in the log say what it waits for"
+                )
 
     async def _receive(self) -> None:
         await self._client.receive_batch(
@@ -123,6 +138,7 @@ class Consumer:
         task = asyncio.create_task(self._work(claim, context, events))
         task.add_done_callback(_hear)
         claim.in_hand = task
+        claim.in_hand_since = asyncio.get_running_loop().time()
         # The SDK cancels this call when it stops or loses the partition; the batch goes on to
         # its commit, or to be cancelled in its turn.
         await asyncio.shield(task)
@@ -136,19 +152,26 @@ class Consumer:
             metrics.LOST.inc()
             raise
         except TooMuchGarbage as garbage:
-            self._halt(garbage.reason)
+            self._halt(garbage)
             return
+        except Exception as error:
+            failed_at = asyncio.get_running_loop().time()
+            self._failures[context.partition_id] = (failed_at, type(error).__name__)
+            log.exception(
+                "cannot take a batch of events: it is given up and tried again",
+                extra={"partition": context.partition_id},
+            )
+            raise
+        self._failures.pop(context.partition_id, None)
         claim.committed = events[-1]
         self._checkpoint(claim, context)
 
-    def _halt(self, reason: str) -> None:
+    def _halt(self, garbage: TooMuchGarbage) -> None:
         if self._halted.is_set():
             return
         self._stopped = (
-            f"stopped, for this is most likely our own fault: {reason}. Nothing of it is lost: "
-            "look at what is parked (mymote-operator parked list), mend ingest, and restart it; "
-            "if the gateways really send that, restart it with MYMOTE_INGEST_GARBAGE_ACCOUNTS "
-            "above the number of accounts."
+            f"stopped, for this is most likely our own fault: {garbage.reason}. "
+            f"Nothing of it is lost: {garbage.remedy}."
         )
         log.error("ingest takes no more events: it is %s", self._stopped)
         self._halted.set()

@@ -76,9 +76,10 @@ async def open_resources(
         )
         stores = _stores(settings, database, directory, queues)
         pipeline, tending = message_path(settings, stores)
-        blobs = await persistently("open the checkpoints", azure.checkpoint_store)
+        await persistently("make the checkpoints", azure.make_checkpoints)
+        blobs = azure.checkpoint_store()
         positions = database.get_container_client(STREAM.name)
-        stream = azure.event_consumer(PositionCheckpoints(blobs, positions))
+        stream = azure.event_consumer(PositionCheckpoints(blobs, azure.make_checkpoints, positions))
         consumer = Consumer(stream, pipeline, tending, settings)
         try:
             yield Resources(database, stream, stores, pipeline, tending, consumer)
@@ -100,7 +101,7 @@ def message_path(settings: IngestSettings, stores: Stores) -> tuple[Pipeline, Te
         directory=directory,
         outlets=outlets,
         hand_over=hand_over,
-        watch=GarbageWatch(settings.garbage_accounts),
+        watch=GarbageWatch(settings.garbage_accounts, settings.unannotated_events),
     )
     tending = Tending(
         held=held,

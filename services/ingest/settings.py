@@ -35,9 +35,12 @@ class IngestSettings(BaseSettings):
     # So many accounts whose gateways mostly send what cannot be understood, and more than half of
     # all seen, are our own fault: the consumer stops.
     garbage_accounts: int = Field(5, ge=2)
+    unannotated_events: int = Field(100, ge=1)  # in a row, without IoT Hub's annotations: likewise
 
     # Held accounts that are delivered to at once in this process; each may take a connection.
     concurrent_drains: int = Field(8, ge=1)
     order_seconds: float = Field(5.0, gt=0)  # between looks for redeliveries that were ordered
+
+    stalled_seconds: float = Field(60.0, gt=0)  # a batch in hand for longer: not ready
 
     drain_seconds: float = Field(5.0, gt=0)  # for the batches in hand when told to stop

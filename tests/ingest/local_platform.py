@@ -6,8 +6,10 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, TypeVar
 
+import httpx
 from azure.servicebus import ServiceBusReceivedMessage, ServiceBusReceiveMode
 from azure.servicebus.aio import ServiceBusClient
 
@@ -85,6 +87,27 @@ class Platform:
         items = self.resources.azure.database.get_container_client(container)
         found = items.query_items("SELECT * FROM c", partition_key=partition)
         return [each async for each in found]
+
+    async def readiness(self) -> tuple[int, str]:
+        """What `/readyz` of ingest answers, and says of the consumer."""
+        async with httpx.AsyncClient(base_url=self.stack.endpoints.ingest_url) as client:
+            answer = await client.get("/readyz")
+        return answer.status_code, answer.json()["checks"].get("consumer", "")
+
+    async def not_ready(self) -> str:
+        """What the consumer says once ingest is not ready."""
+
+        async def says() -> str | None:
+            status, text = await self.readiness()
+            return text if status != HTTPStatus.OK and text not in ("", "ok") else None
+
+        return await eventually(says)
+
+    async def restart(self, **settings: str) -> None:
+        """Ingest once more, with other settings."""
+        await self.stack.processes["ingest"].stop()
+        await self.stack.start_service("ingest", extra=settings)
+        await self.stack.wait_ready("ingest")
 
     @property
     def _stores(self) -> pairing.Stores:

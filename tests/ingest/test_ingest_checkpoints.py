@@ -38,6 +38,25 @@ async def test_nothing_is_read_again_when_the_checkpoints_are_lost(platform: Pla
     assert await received(platform) == new
 
 
+async def test_the_container_of_the_checkpoints_comes_again(platform: Platform) -> None:
+    container = platform.resources.azure.blob.get_container_client("checkpoints")
+
+    async def owned() -> bool:
+        if not await container.exists():
+            return False
+        return any(
+            [each.name async for each in container.list_blobs() if "/ownership/" in each.name]
+        )
+
+    await eventually(owned)
+    await container.delete_container()
+    await eventually(owned)
+    owner = await platform.owner()
+    async with await platform.gateway(owner) as gateway:
+        gateway.send(b"x")
+        assert [body_of(each) for each in await receive(owner, 1)] == [b"x"]
+
+
 async def committed(platform: Platform) -> dict[str, int]:
     """How many events of each partition are committed."""
     stream = platform.resources.azure.database.get_container_client(STREAM.name)

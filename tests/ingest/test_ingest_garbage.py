@@ -5,27 +5,12 @@ import json
 from http import HTTPStatus
 from typing import Any
 
-import httpx
-
 from shared.database import PARKED
 from tests.ingest.local_platform import Owner, Platform, eventually
 from tests.ingest.made_stream import taken
 from tests.ingest.mqtt_gateway import Gateway
 
 ACCOUNTS = 5
-
-
-async def readiness(platform: Platform) -> tuple[int, str]:
-    async with httpx.AsyncClient(base_url=platform.stack.endpoints.ingest_url) as client:
-        answer = await client.get("/readyz")
-    return answer.status_code, answer.json()["checks"].get("consumer", "")
-
-
-async def restart(platform: Platform, **settings: str) -> None:
-    process = platform.stack.processes["ingest"]
-    await process.stop()
-    await platform.stack.start_service("ingest", extra=settings)
-    await platform.stack.wait_ready("ingest")
 
 
 async def test_the_consumer_stops_before_it_parks_what_many_customers_send(
@@ -35,7 +20,7 @@ async def test_the_consumer_stops_before_it_parks_what_many_customers_send(
     gateways = [await platform.gateway(owner) for owner in owners]
     witness = await platform.owner()
     good = await platform.gateway(witness)
-    await restart(platform)  # a window with nobody in it
+    await platform.restart()  # a window with nobody in it
 
     async def send(gateway: Gateway, body: bytes, count: int) -> None:
         async with gateway:
@@ -46,11 +31,7 @@ async def test_the_consumer_stops_before_it_parks_what_many_customers_send(
     for gateway in gateways:
         await send(gateway, b"", 3)
 
-    async def halted() -> bool:
-        return (await readiness(platform))[0] == HTTPStatus.SERVICE_UNAVAILABLE
-
-    await eventually(halted)
-    _, reason = await readiness(platform)
+    reason = await platform.not_ready()
     assert "a data message is empty" in reason
     assert "parked list" in reason
     log = platform.stack.log_file("ingest").read_text().splitlines()
@@ -65,15 +46,15 @@ async def test_the_consumer_stops_before_it_parks_what_many_customers_send(
     assert len(before) < 3 * ACCOUNTS
     assert platform.stack.processes["ingest"].running
 
-    await restart(platform, MYMOTE_INGEST_GARBAGE_ACCOUNTS="1000")
+    await platform.restart(MYMOTE_INGEST_GARBAGE_ACCOUNTS="1000")
     assert await taken(witness, 1, good) == [[b"waits"]]
 
     async def all_parked() -> bool:
         return len(await everything_parked(platform, owners)) == 3 * ACCOUNTS
 
     await eventually(all_parked)
-    await restart(platform)
-    assert (await readiness(platform))[0] == HTTPStatus.OK
+    await platform.restart()
+    assert (await platform.readiness())[0] == HTTPStatus.OK
 
 
 async def everything_parked(platform: Platform, owners: list[Owner]) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """What those who run ingest see of it: health, metrics, logs."""
 
+import asyncio
 import json
 import secrets
 from datetime import UTC, datetime
@@ -8,8 +9,9 @@ import httpx
 import pytest
 
 from services.ingest.logic.pipeline import Pipeline
+from shared.database import ACCOUNTS
 from shared.logs import CorrelationFilter
-from tests.ingest.local_platform import Platform, eventually, receive
+from tests.ingest.local_platform import Platform, body_of, eventually, receive
 from tests.ingest.made_events import raw_event
 
 
@@ -55,3 +57,44 @@ async def test_a_message_is_found_in_the_log_by_its_id_on_the_queue(
     ]
     assert (record["device_id"], record["mid"]) == (gateway.device_id, "7")
     assert record["user_id"] == owner.user_id
+
+
+async def test_a_namespace_that_lets_nobody_in_is_seen(platform: Platform) -> None:
+    """It is waited for, and everybody of the partition with it."""
+    owner = await platform.owner()
+    gateway = await platform.gateway(owner)
+    namespaces = json.loads(platform.stack.service_environment["MYMOTE_SERVICEBUS_NAMESPACES"])
+    namespaces["local"] = namespaces["local"].replace("SharedAccessKey=", "SharedAccessKey=no")
+    await platform.restart(
+        MYMOTE_SERVICEBUS_NAMESPACES=json.dumps(namespaces),
+        MYMOTE_INGEST_STALLED_SECONDS="1",
+        MYMOTE_INGEST_DRAIN_SECONDS="0.5",
+    )
+    async with gateway:
+        gateway.send(b"x")
+        await gateway.delivered()
+    assert "stands still" in await platform.not_ready()
+    await platform.restart()
+    assert [body_of(each) for each in await receive(owner, 1)] == [b"x"]
+
+
+async def test_a_mistake_of_our_own_is_seen_and_tried_again(platform: Platform) -> None:
+    owner = await platform.owner()
+    gateway = await platform.gateway(owner)
+    accounts = platform.resources.azure.database.get_container_client(ACCOUNTS.name)
+    record = await accounts.read_item(owner.user_id, owner.user_id)
+    await accounts.upsert_item({**record, "queue": None})
+    await platform.restart()  # nothing of it is known
+    log = platform.stack.log_file("ingest")
+    before = len(log.read_text().splitlines())
+    async with gateway:
+        gateway.send(b"x")
+        await gateway.delivered()
+    assert "fails (ValidationError) and is tried again" in await platform.not_ready()
+    await asyncio.sleep(3)
+    lines = [json.loads(line) for line in log.read_text().splitlines()[before:]]
+    errors = [each for each in lines if each["message"].startswith("cannot take a batch")]
+    assert 1 <= len(errors) < 5  # again and again, but not all the time
+    await accounts.upsert_item(record)
+    assert [body_of(each) for each in await receive(owner, 1)] == [b"x"]
+    assert (await platform.readiness())[0] == 200

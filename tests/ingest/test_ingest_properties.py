@@ -1,5 +1,6 @@
 """The parts of the decisions by their properties: days, intervals, cutting, garbage."""
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 
@@ -12,7 +13,7 @@ from services.ingest.logic.accounting import Charge
 from services.ingest.logic.admission import decide
 from services.ingest.logic.batch import MAX_LEDGERS, after, runs
 from services.ingest.logic.decode import decode
-from services.ingest.logic.events import Event, Message
+from services.ingest.logic.events import Event, Message, RawEvent
 from services.ingest.logic.garbage import WINDOW_DEVICES, GarbageWatch, TooMuchGarbage
 from services.ingest.logic.ownership import Nobody, first_owner, owner, pairing_at
 from services.ingest.logic.plan import Known, Limits
@@ -163,7 +164,7 @@ def test_one_account_stops_nobody_however_many_gateways_send_garbage(
         for n, says in enumerate(others_say)
         if others
     ]
-    watch = GarbageWatch(least, clock=lambda: 0.0)
+    watch = GarbageWatch(least, 100, clock=lambda: 0.0)
     for event in events:
         watch.check([event], who)
     watch.check(events, who)
@@ -188,7 +189,7 @@ def test_garbage_stops_when_most_gateways_of_most_accounts_send_it(
 ) -> None:
     who = fleet(5, 3)
     now = 0.0
-    watch = GarbageWatch(least, clock=lambda: now)
+    watch = GarbageWatch(least, 100, clock=lambda: now)
     history: list[tuple[float, int, int, bool]] = []
     for seconds, batch in batches:
         now += seconds
@@ -208,8 +209,23 @@ def test_garbage_stops_when_most_gateways_of_most_accounts_send_it(
             watch.check(events, who)
 
 
+def test_many_events_in_a_row_without_annotations_stop() -> None:
+    bare = decode(RawEvent(0, "", NOON, b"x", annotations={}, properties={}))
+    unsourced = decode(replace(raw_event(), annotations={b"iothub-connection-device-id": b"X"}))
+    odd = decode(raw_event(device_id="a/b"))
+    watch = GarbageWatch(5, 100, clock=lambda: 0.0)
+    for _ in range(3):
+        watch.check([bare] * 60, known())
+        watch.check([unsourced] * 39, known())
+        watch.check([odd], known())
+    watch.check([bare] * 99, known())
+    with pytest.raises(TooMuchGarbage, match="100 events in a row") as stopped:
+        watch.check([bare], known())
+    assert "route" in stopped.value.remedy
+
+
 def test_the_garbage_watch_keeps_only_so_many_devices_and_none_that_nobody_owns() -> None:
-    watch = GarbageWatch(5, clock=lambda: 0.0)
+    watch = GarbageWatch(5, 100, clock=lambda: 0.0)
     unowned = known(*(gateway(device_id=f"X400_{n}") for n in range(50)))
     watch.check([telemetry(n, f"X400_{n}", bad=True) for n in range(50)], unowned)
     many = fleet(WINDOW_DEVICES, 1)

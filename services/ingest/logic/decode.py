@@ -45,6 +45,7 @@ MAX_MID = 2**53 - 1  # Cosmos DB keeps numbers as doubles
 MAX_DETAIL_CHARACTERS = 1000
 MAX_PROPERTY_CHARACTERS = 1000  # Service Bus takes little more
 NOT_UTF8 = "a property is not UTF-8"
+UNANNOTATED = "no annotations of IoT Hub"
 
 # A document's id may not hold / \ ? or #, and no gateway of ours has them in its name.
 DEVICE_ID = re.compile(r"[A-Za-z0-9_.:=+%@!$'()*,-]{1,128}")
@@ -59,15 +60,18 @@ STATES = {
 
 def decode(raw: RawEvent) -> Event:
     """What an event means. What breaks a rule is `Malformed`, what is not ours `Ignored`."""
-    device_id = _text(raw.annotations.get(b"iothub-connection-device-id")) or ""
+    device_id = _text(raw.annotations.get(b"iothub-connection-device-id"))
+    source = _text(raw.annotations.get(b"iothub-message-source"))
     enqueued_at = _time(raw.annotations.get(b"iothub-enqueuedtime")) or raw.enqueued_at
+    if not device_id or not source:
+        return Event(raw, "", enqueued_at, Ignored(UNANNOTATED))
     if not DEVICE_ID.fullmatch(device_id):
         return Event(raw, "", enqueued_at, Ignored("no device of ours"))
-    return Event(raw, device_id, enqueued_at, _content(raw, device_id, enqueued_at))
+    return Event(raw, device_id, enqueued_at, _content(raw, device_id, source, enqueued_at))
 
 
-def _content(raw: RawEvent, device_id: str, enqueued_at: datetime) -> Content:
-    match _text(raw.annotations.get(b"iothub-message-source")):
+def _content(raw: RawEvent, device_id: str, source: str, enqueued_at: datetime) -> Content:
+    match source:
         case EventSource.TELEMETRY:
             return _message(raw, enqueued_at)
         case EventSource.TWIN:
@@ -78,7 +82,7 @@ def _content(raw: RawEvent, device_id: str, enqueued_at: datetime) -> Content:
         case EventSource.LIFECYCLE:
             operation = _text(raw.properties.get(b"opType"))
             return LifecycleChange(deleted=operation == "deleteDeviceIdentity")
-        case source:
+        case _:
             return Ignored(f"unknown source {source}")
 
 

@@ -5,9 +5,10 @@ lag behind, and may be lost, while the position is the truth. Reading from it me
 is read twice, and never the whole stream, whatever became of the blobs.
 """
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
+from azure.core.exceptions import ResourceNotFoundError
 from azure.cosmos.aio import ContainerProxy
 from azure.eventhub.aio import CheckpointStore
 
@@ -24,17 +25,28 @@ class PositionCheckpoints(CheckpointStore):
     at its next round of load balancing.
     """
 
-    def __init__(self, blobs: CheckpointStore, stream: ContainerProxy) -> None:
+    def __init__(
+        self,
+        blobs: CheckpointStore,
+        make_blobs: Callable[[], Awaitable[None]],
+        stream: ContainerProxy,
+    ) -> None:
+        """`make_blobs` makes their container, where somebody deleted it."""
         self._blobs = blobs
+        self._make_blobs = make_blobs
         self._stream = stream
 
     async def list_ownership(
         self, fully_qualified_namespace: str, eventhub_name: str, consumer_group: str, **kwargs: Any
     ) -> Iterable[dict[str, Any]]:
         """Who owns which partition, from Blob Storage."""
-        return await self._blobs.list_ownership(
-            fully_qualified_namespace, eventhub_name, consumer_group, **kwargs
-        )
+        try:
+            return await self._blobs.list_ownership(
+                fully_qualified_namespace, eventhub_name, consumer_group, **kwargs
+            )
+        except ResourceNotFoundError:
+            await self._make_blobs()
+            return []
 
     async def claim_ownership(
         self, ownership_list: Iterable[dict[str, Any]], **kwargs: Any
