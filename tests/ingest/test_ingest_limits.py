@@ -1,15 +1,25 @@
-"""What Cosmos DB takes at once, met with the largest that gateways can make of it."""
+"""Bounds, met with the largest and the most that gateways can make."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any, cast
 
+import pytest
+from azure.servicebus.management import EntityStatus
+
+from services.ingest.logic import held
 from services.ingest.logic.decode import decode
 from services.ingest.logic.events import Message
 from services.ingest.logic.parking import parked as document
-from services.ingest.resources import Resources
+from services.ingest.resources import Resources, message_path
+from services.ingest.settings import IngestSettings
+from services.ingest.store.parked import ParkedStore
+from shared.schemas.documents import ParkedMessage
+from tests.ingest import refusing_queues
 from tests.ingest.local_platform import Platform
 from tests.ingest.made_events import raw_event
-from tests.ingest.made_stream import MadeStream, parked
+from tests.ingest.made_stream import MadeStream, parked, taken, working
 
 HUB_BYTES = 256 * 1024  # of a message with its properties, IoT Hub's limit
 
@@ -36,6 +46,43 @@ async def test_many_messages_with_properties_that_are_not_ascii(
     async with asyncio.timeout(10):
         await ingest.stores.parked.put(documents)
     assert len(await parked(platform, owner.user_id)) == 110
+
+
+class Watched:
+    """What is parked, and in which order accounts' pages of it are read."""
+
+    def __init__(self, inner: ParkedStore) -> None:
+        self._inner = inner
+        self.pages: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def refused(self, user_id: str, stream: str) -> list[ParkedMessage]:
+        self.pages.append(user_id)
+        return await self._inner.refused(user_id, stream)
+
+
+async def test_a_long_backlog_keeps_no_other_account_waiting(
+    platform: Platform, ingest: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owners = [await platform.owner() for _ in range(2)]
+    gateways = [await platform.gateway(owner) for owner in owners]
+    stream = MadeStream()
+    for owner in owners:
+        await refusing_queues.set_status(platform, owner, EntityStatus.DISABLED)
+    partition = ingest.pipeline.partition(stream.name)
+    await ingest.pipeline.process(partition, stream.add_round(*gateways, times=250))
+    for owner in owners:
+        await refusing_queues.set_status(platform, owner, EntityStatus.ACTIVE)
+    monkeypatch.setattr(held, "FIRST_SECONDS", 0.0)
+    watched = Watched(ingest.stores.parked)
+    stores = replace(ingest.stores, parked=cast(ParkedStore, watched))
+    settings = IngestSettings(concurrent_drains=1)
+    async with working(message_path(settings, stores), stream):
+        for owner, gateway in zip(owners, gateways, strict=True):
+            assert await taken(owner, 250, gateway) == [stream.bodies(gateway)]
+    assert set(watched.pages[:2]) == {owner.user_id for owner in owners}
 
 
 async def test_malformed_messages_as_large_as_the_hub_takes(

@@ -97,8 +97,7 @@ class HeldAccounts:
         while user_id in partition.held:
             await asyncio.sleep(next(waits))
             try:
-                async with self._slots:
-                    sent, all_sent = await self._send_parked(partition, user_id)
+                sent, all_sent = await self._send_parked(partition, user_id)
                 if all_sent:
                     await self._release(partition, user_id)
             except PartitionLost:
@@ -127,12 +126,17 @@ class HeldAccounts:
     async def _send_parked(self, partition: Partition, user_id: str) -> tuple[int, bool]:
         """Send what is parked and committed; how many messages, and whether that was all."""
         sent = 0
-        while page := await self._due(partition, user_id, upto=partition.position):
-            accepted = await self._send_page(user_id, page)
+        while True:
+            async with (
+                self._slots
+            ):  # page by page, so that no long backlog keeps the others waiting
+                page = await self._due(partition, user_id, upto=partition.position)
+                accepted = await self._send_page(user_id, page) if page else 0
             sent += accepted
             if accepted < len(page):
                 return sent, False
-        return sent, True
+            if not page:
+                return sent, True
 
     async def _send_page(self, user_id: str, page: Sequence[ParkedMessage]) -> int:
         """Send and delete; returns how many messages, from the first one on, the queue took."""

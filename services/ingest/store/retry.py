@@ -16,7 +16,8 @@ T = TypeVar("T")
 FIRST_SECONDS = 0.1
 MOST_SECONDS = 5.0
 
-# What the network and Azure do to us. A mistake of our own is none of these and is not repeated.
+# What the network and Azure do to us. Azure's answer to a mistake of our own is among them: that
+# partition stands still then, and `/readyz` says so.
 TRANSIENT = (AzureError, aiohttp.ClientError, OSError, TimeoutError)
 
 
