@@ -13,7 +13,7 @@ help: ## list the commands
 run: $(VENV)/.installed node_modules/.bin/node ## start everything on this machine; Ctrl-C stops it
 	@exec $(BIN)/python -m stack
 
-test: $(VENV)/.installed-dev node_modules/.bin/node ## run the tests against the real local stack (4 minutes)
+test: $(VENV)/.installed-dev node_modules/.bin/node ## run the tests against the real local stack (5 minutes)
 	@$(BIN)/python -m pytest $(ARGS)
 
 bench: $(VENV)/.installed-dev node_modules/.bin/node ## measure what a message costs; ARGS=--help tells more (5 minutes)
