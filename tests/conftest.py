@@ -12,6 +12,20 @@ settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")
 
 
+# The folders that take longest, so that a worker does not begin one when the others are done.
+FIRST = ("ingest/parking", "ingest", "ledger", "e2e")
+TESTS = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    folder = item.path.parent.relative_to(TESTS).as_posix()
+    return FIRST.index(folder) if folder in FIRST else len(FIRST)
+
+
 class ByFolder(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """Keeps a folder's tests in one worker: they share the servers that its conftest starts."""
 
