@@ -39,6 +39,20 @@ class Fault:
         return messages[: self._rng.randrange(len(messages) + 1)]
 
 
+class FaultAt(Fault):
+    """Ends the process at strike number `last`; there is one before and one after each step."""
+
+    def __init__(self, last: int) -> None:
+        super().__init__(random.Random(0))
+        self._left = last
+
+    def strike(self) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self.kills += 1
+            raise Killed
+
+
 class _Mortal:
     """A store, and a fault around each of its steps that changes something."""
 

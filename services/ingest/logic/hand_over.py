@@ -92,6 +92,7 @@ class HandOver:
             page = [each for each in found if each.sequence_number <= partition.position]
             if not page:
                 break
+            await partition.check()  # or another process has the messages before the page
             plan = readmission.hand_over(page, first, ledger, known)
             held = await self.outlets.do(partition, plan, known, asked=True)
             if first.user_id not in held:

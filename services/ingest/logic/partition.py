@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from services.ingest import metrics
 from services.ingest.store.cache import LeastRecentlyUsed
-from services.ingest.store.ledgers import LedgerStore
+from services.ingest.store.ledgers import LedgerStore, PartitionLost
 from shared.schemas.documents import Gateway, Ledger, Position, Redelivery
 
 
@@ -65,7 +65,12 @@ class Partition:
                 return
 
     async def ledgers(self, devices: Iterable[str]) -> dict[str, Ledger]:
-        """The ledgers of those devices that have one."""
+        """The ledgers of those devices that have one. Raises PartitionLost.
+
+        They are of the committed position and of no later one: a newer ledger would have a
+        message pass for repeated that another process has parked since, and the next one
+        overtake it.
+        """
         wanted = set(devices)
         known = {
             device_id: ledger
@@ -75,7 +80,20 @@ class Partition:
         missing = wanted - known.keys()
         metrics.CACHE.labels("ledgers", "hit").inc(len(known))
         metrics.CACHE.labels("ledgers", "miss").inc(len(missing))
-        return known | await self._store.ledgers(self.stream, missing)
+        if not missing:
+            return known
+        found = await self._store.ledgers(self.stream, missing)
+        await self.check()
+        return known | found
+
+    async def check(self) -> None:
+        """Raises PartitionLost where another process has committed.
+
+        What was read before belongs to this position then, and to no later one.
+        """
+        _, etag = await self._store.committed(self.stream)
+        if etag != self._etag:
+            raise PartitionLost(self.stream)
 
     async def commit(
         self,

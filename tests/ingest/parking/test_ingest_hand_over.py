@@ -15,13 +15,13 @@ from services.ingest.logic import held
 from services.ingest.resources import Resources, message_path
 from services.ingest.settings import IngestSettings
 from services.ingest.store.directory import Directory
-from services.ingest.store.ledgers import LedgerStore
+from services.ingest.store.ledgers import LedgerStore, PartitionLost
 from shared.database import NOTIFICATIONS
 from shared.schemas import documents
 from tests.ingest import refusing_queues
 from tests.ingest.local_platform import Platform, eventually
 from tests.ingest.made_stream import MadeStream, committed, parked, taken, working
-from tests.ingest.mortal_path import Fault, Killed, killed, mortal
+from tests.ingest.mortal_path import Fault, FaultAt, Killed, killed, mortal
 from tests.ingest.mqtt_gateway import Gateway
 
 SETTINGS = IngestSettings(quota_data=1000, order_seconds=0.5)
@@ -180,6 +180,32 @@ async def test_a_first_owner_whose_queue_refuses(platform: Platform, ingest: Res
     async with working((ingest.pipeline, ingest.tending), stream):
         got = await taken(owner, 309, early, late)
     assert got == [stream.bodies(early), stream.bodies(late)]
+
+
+async def test_a_process_that_lost_the_partition_hands_no_second_page_over_before_the_first(
+    platform: Platform, ingest: Resources
+) -> None:
+    owner = await platform.owner()
+    gateway = await platform.gateway()
+    stream = MadeStream()
+    zombie = ingest.pipeline.partition(stream.name)
+    await ingest.pipeline.process(zombie, stream.add_round(gateway, times=150))
+    await platform.pair(gateway, owner)
+    await refusing_queues.set_status(platform, owner, EntityStatus.DISABLED)
+    # The other process ends after the first page: its queue, documents, commit and deletes.
+    _, tending = message_path(SETTINGS, mortal(ingest.stores, FaultAt(11)))
+    partition = ingest.pipeline.partition(stream.name)
+    await partition.read()
+    with killed():
+        await tending.hand_over.look(partition)
+    assert len(await parked(platform, owner.user_id)) == 100
+    assert len(await parked(platform, gateway.device_id, "no_owner")) == 50
+    await refusing_queues.set_status(platform, owner, EntityStatus.ACTIVE)
+    with pytest.raises(PartitionLost):
+        await ingest.pipeline.process(zombie, stream.add_round(gateway))
+    async with working((ingest.pipeline, ingest.tending), stream) as partition:
+        await ingest.pipeline.process(partition, stream.events[150:])
+        assert await taken(owner, 151, gateway) == [stream.bodies(gateway)]
 
 
 async def test_taken_just_before_the_pairing_and_processed_after_it(

@@ -247,6 +247,26 @@ async def test_two_processes_with_a_held_account(platform: Platform, ingest: Res
     await check(platform, stream, gateways, each=40)
 
 
+async def test_a_process_that_lost_the_partition_overtakes_nothing_that_the_other_parked(
+    platform: Platform, ingest: Resources
+) -> None:
+    """Newer ledgers than its position would tell it that what is parked was delivered."""
+    owner = await platform.owner()
+    gateway = await platform.gateway(owner)
+    stream = MadeStream()
+    stream.add_round(gateway, times=10)
+    zombie, partition = (ingest.pipeline.partition(stream.name) for _ in range(2))
+    await zombie.read()
+    await refusing_queues.set_status(platform, owner, EntityStatus.DISABLED)
+    await ingest.pipeline.process(partition, stream.events[:5])
+    await refusing_queues.set_status(platform, owner, EntityStatus.ACTIVE)
+    with pytest.raises(PartitionLost):
+        await ingest.pipeline.process(zombie, stream.events)
+    async with working((ingest.pipeline, ingest.tending), stream) as partition:
+        await ingest.pipeline.process(partition, stream.events[5:])
+        assert await taken(owner, 10, gateway) == [stream.bodies(gateway)]
+
+
 async def test_what_a_lost_attempt_parked_is_deleted_unsent(
     platform: Platform, ingest: Resources
 ) -> None:
