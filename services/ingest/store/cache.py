@@ -52,7 +52,7 @@ class ReadThrough(Generic[K, V]):
         self._read = read
         self._keep = keep
         self._merge = merge
-        self._reads: list[set[K]] = []  # what changed during each read under way
+        self._reads: dict[object, set[K]] = {}  # what changed during each read under way
         self.hits = 0
         self.misses = 0
 
@@ -74,11 +74,12 @@ class ReadThrough(Generic[K, V]):
 
     async def _fetch(self, missing: list[K]) -> Mapping[K, V]:
         changed: set[K] = set()
-        self._reads.append(changed)
+        this = object()  # sets that are equal are not the same
+        self._reads[this] = changed
         try:
             values = await self._read(missing)
         finally:
-            self._reads.remove(changed)
+            del self._reads[this]
         for key, value in values.items():
             if key not in changed and self._keep(value):
                 self._entries.put(key, value)
@@ -86,7 +87,7 @@ class ReadThrough(Generic[K, V]):
 
     def changed(self, key: K, value: V) -> None:
         """A newer value, as the change feed or our own write brings it."""
-        for read in self._reads:
+        for read in self._reads.values():
             read.add(key)
         known = self._entries.get(key)
         if known is None:
@@ -99,6 +100,6 @@ class ReadThrough(Generic[K, V]):
 
     def drop(self, key: K) -> None:
         """Forget a value, so that the next use reads it again."""
-        for read in self._reads:
+        for read in self._reads.values():
             read.add(key)
         self._entries.drop(key)
