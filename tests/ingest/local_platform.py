@@ -94,12 +94,13 @@ class Platform:
             answer = await client.get("/readyz")
         return answer.status_code, answer.json()["checks"].get("consumer", "")
 
-    async def not_ready(self) -> str:
-        """What the consumer says once ingest is not ready."""
+    async def not_ready(self, because: str = "") -> str:
+        """What the consumer says once ingest is not ready, and that is why."""
 
         async def says() -> str | None:
             status, text = await self.readiness()
-            return text if status != HTTPStatus.OK and text not in ("", "ok") else None
+            said = status != HTTPStatus.OK and text not in ("", "ok") and because in text
+            return text if said else None
 
         return await eventually(says)
 
