@@ -16,7 +16,7 @@ run: $(VENV)/.installed node_modules/.bin/node ## start everything on this machi
 test: $(VENV)/.installed-dev node_modules/.bin/node ## run the tests against the real local stack (5 minutes)
 	@$(BIN)/python -m pytest $(ARGS)
 
-bench: $(VENV)/.installed-dev node_modules/.bin/node ## measure what a message costs; ARGS=--help tells more (5 minutes)
+bench: $(VENV)/.installed-dev node_modules/.bin/node ## measure what a message costs; ARGS=--help tells more (8 minutes)
 	@$(BIN)/python -m bench $(ARGS)
 
 lint: $(VENV)/.installed-dev ## check style and the import rules
