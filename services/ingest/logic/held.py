@@ -127,9 +127,8 @@ class HeldAccounts:
         """Send what is parked and committed; how many messages, and whether that was all."""
         sent = 0
         while True:
-            async with (
-                self._slots
-            ):  # page by page, so that no long backlog keeps the others waiting
+            # Page by page, so that no long backlog keeps the others waiting.
+            async with self._slots:
                 page = await self._due(partition, user_id, upto=partition.position)
                 accepted = await self._send_page(user_id, page) if page else 0
             sent += accepted
