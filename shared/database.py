@@ -28,8 +28,37 @@ STREAM = ContainerSpec("stream", "/partition")
 NOTIFICATIONS = ContainerSpec("notifications", "/user_id", ttl=90 * DAY_SECONDS)
 TIMELINE = ContainerSpec("timeline", "/device_id", ttl=90 * DAY_SECONDS)
 PARKED = ContainerSpec("parked", "/holder", ttl=7 * DAY_SECONDS)
+APPS = ContainerSpec("apps", "/user_id")
+FIRMWARE = ContainerSpec("firmware", "/type")
+PEOPLE = ContainerSpec("people", "/id")
+SESSIONS = ContainerSpec("sessions", "/user_id", ttl=-1)
+ATTEMPTS = ContainerSpec("attempts", "/id", ttl=-1)
+USAGE = ContainerSpec("usage", "/user_id")
+AUDIT = ContainerSpec("audit", "/user_id", ttl=365 * DAY_SECONDS)
+IDEMPOTENCY = ContainerSpec("idempotency", "/user_id", ttl=DAY_SECONDS)
+USER_MESSAGES = ContainerSpec("user_messages", "/device_id", ttl=-1)
+NAMESPACES = ContainerSpec("namespaces", "/id")
 
-CONTAINERS = (ACCOUNTS, GROUPS, GATEWAYS, DEVICES, STREAM, NOTIFICATIONS, TIMELINE, PARKED)
+CONTAINERS = (
+    ACCOUNTS,
+    GROUPS,
+    GATEWAYS,
+    DEVICES,
+    STREAM,
+    NOTIFICATIONS,
+    TIMELINE,
+    PARKED,
+    APPS,
+    FIRMWARE,
+    PEOPLE,
+    SESSIONS,
+    ATTEMPTS,
+    USAGE,
+    AUDIT,
+    IDEMPOTENCY,
+    USER_MESSAGES,
+    NAMESPACES,
+)
 
 
 async def provision(cosmos: CosmosClient, database: str) -> DatabaseProxy:

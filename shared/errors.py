@@ -19,6 +19,12 @@ class Unauthorized(MyMoteError):
     status = 401
 
 
+class Forbidden(MyMoteError):
+    """Whoever calls is known and may not do this: 403."""
+
+    status = 403
+
+
 class NotFound(MyMoteError):
     """It does not exist, or belongs to another account: 404."""
 
@@ -37,6 +43,12 @@ class Conflict(MyMoteError):
     status = 409
 
 
+class Changed(MyMoteError):
+    """It is no longer what the caller's If-Match says: 412."""
+
+    status = 412
+
+
 class TooLarge(MyMoteError):
     """A body above its limit: 413."""
 
@@ -50,9 +62,16 @@ class UnsupportedMedia(MyMoteError):
 
 
 class TooMany(MyMoteError):
-    """A limit of the platform is reached; trying later helps: 429."""
+    """A limit of the platform is reached; trying later helps: 429.
+
+    `retry_after`: in seconds, where it is known when.
+    """
 
     status = 429
+
+    def __init__(self, sentence: str, retry_after: int | None = None) -> None:
+        super().__init__(sentence)
+        self.retry_after = retry_after
 
 
 class NotAvailable(MyMoteError):

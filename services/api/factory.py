@@ -8,10 +8,51 @@ from fastapi import FastAPI
 
 from services.api.middleware import RequestRecorder
 from services.api.resources import Resources, open_resources
-from services.api.routes import devices, docs, home, orders
+from services.api.routes import (
+    account,
+    apps,
+    audit,
+    device_settings,
+    devices,
+    docs,
+    groups,
+    home,
+    keys,
+    notifications,
+    operator,
+    orders,
+    pairing,
+    parked,
+    people,
+    sessions,
+    timeline,
+    user_messages,
+)
 from services.api.routes.errors import add_error_handlers
 from services.api.settings import ApiSettings
 from shared.health import Check, health_routes
+
+# In the order in which the reference shows them.
+ROUTERS = (
+    devices.router,
+    pairing.router,
+    device_settings.router,
+    timeline.router,
+    orders.router,
+    user_messages.router,
+    groups.router,
+    notifications.router,
+    parked.router,
+    apps.router,
+    account.router,
+    keys.router,
+    people.router,
+    sessions.router,
+    audit.router,
+    operator.router,
+    home.router,
+    docs.router,
+)
 
 DESCRIPTION = """
 The cloud of the X400 gateway: your devices, their status and statistics, and messages to them.
@@ -41,10 +82,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
         docs_url=None,  # routes/docs.py has a page of our own
         redoc_url=None,
     )
-    app.include_router(devices.router)
-    app.include_router(orders.router)
-    app.include_router(home.router)
-    app.include_router(docs.router)
+    for router in ROUTERS:
+        app.include_router(router)
     app.router.routes.extend(health_routes(lambda: _checks(app.state.resources)))
     add_error_handlers(app)
     app.add_middleware(RequestRecorder)

@@ -6,14 +6,46 @@ from dataclasses import dataclass
 
 from services.api.settings import ApiSettings
 from services.api.store.accounts import Accounts
+from services.api.store.apps import Apps
+from services.api.store.attempts import Attempts
+from services.api.store.audit import Audit
 from services.api.store.devices import Devices
+from services.api.store.firmware import FirmwareVersions
 from services.api.store.gateways import Gateways
 from services.api.store.groups import Groups
+from services.api.store.idempotency import Idempotency
 from services.api.store.ledgers import Ledgers
+from services.api.store.namespaces import Namespaces
+from services.api.store.notifications import Notifications
 from services.api.store.parked import Parked
+from services.api.store.people import People
+from services.api.store.queues import Queues
 from services.api.store.redeliveries import Redeliveries
+from services.api.store.sessions import Sessions
+from services.api.store.timeline import Timeline
+from services.api.store.usage import Usage
+from services.api.store.user_messages import UserMessages
 from shared.clients import AzureClients, open_azure
-from shared.database import ACCOUNTS, DEVICES, GATEWAYS, GROUPS, PARKED, STREAM
+from shared.database import (
+    ACCOUNTS,
+    APPS,
+    ATTEMPTS,
+    AUDIT,
+    DEVICES,
+    FIRMWARE,
+    GATEWAYS,
+    GROUPS,
+    IDEMPOTENCY,
+    NAMESPACES,
+    NOTIFICATIONS,
+    PARKED,
+    PEOPLE,
+    SESSIONS,
+    STREAM,
+    TIMELINE,
+    USAGE,
+    USER_MESSAGES,
+)
 from shared.iothub import IotHub, open_iot_hub
 
 
@@ -31,6 +63,19 @@ class Resources:
     parked: Parked
     redeliveries: Redeliveries
     hub: IotHub
+    queues: Queues
+    people: People
+    sessions: Sessions
+    attempts: Attempts
+    usage: Usage
+    audit: Audit
+    idempotency: Idempotency
+    user_messages: UserMessages
+    notifications: Notifications
+    timeline: Timeline
+    apps: Apps
+    firmware: FirmwareVersions
+    namespaces: Namespaces
 
 
 @asynccontextmanager
@@ -49,4 +94,17 @@ async def open_resources(settings: ApiSettings) -> AsyncIterator[Resources]:
             parked=Parked(database.get_container_client(PARKED.name)),
             redeliveries=Redeliveries(database.get_container_client(STREAM.name)),
             hub=hub,
+            queues=Queues(azure),
+            people=People(database.get_container_client(PEOPLE.name)),
+            sessions=Sessions(database.get_container_client(SESSIONS.name)),
+            attempts=Attempts(database.get_container_client(ATTEMPTS.name)),
+            usage=Usage(database.get_container_client(USAGE.name)),
+            audit=Audit(database.get_container_client(AUDIT.name)),
+            idempotency=Idempotency(database.get_container_client(IDEMPOTENCY.name)),
+            user_messages=UserMessages(database.get_container_client(USER_MESSAGES.name)),
+            notifications=Notifications(database.get_container_client(NOTIFICATIONS.name)),
+            timeline=Timeline(database.get_container_client(TIMELINE.name)),
+            apps=Apps(database.get_container_client(APPS.name)),
+            firmware=FirmwareVersions(database.get_container_client(FIRMWARE.name)),
+            namespaces=Namespaces(database.get_container_client(NAMESPACES.name)),
         )

@@ -9,27 +9,6 @@ from pydantic import BaseModel, Field
 from shared.schemas.contract import ConnectionState
 
 
-class ApiKey(BaseModel):
-    """One API key of an account. The key itself is never stored, only its hash."""
-
-    id: str
-    name: str
-    sha256: str  # hex; keys are 256 random bits, so one round of SHA-256 is enough
-    created_at: datetime
-
-
-class Account(BaseModel):
-    """Container `accounts`: a customer, its keys and where its queue is."""
-
-    id: str  # equals user_id
-    user_id: str
-    username: str
-    servicebus_namespace: str  # a name in the settings' list of namespaces
-    queue: str  # user-{user_id}
-    api_keys: list[ApiKey]
-    created_at: datetime
-
-
 class GroupDocument(BaseModel):
     """Container `groups`."""
 
@@ -183,6 +162,10 @@ class Notification(BaseModel):
     text: str
     created_at: datetime  # when the gateway stored it
     enqueued_at: datetime  # when the hub took it
+    # What people did with it; ingest never changes it again.
+    state: Literal["new", "acknowledged", "cleared"] = "new"
+    state_at: datetime | None = None
+    state_by: str = ""
 
 
 class TimelineEntry(BaseModel):

@@ -9,7 +9,8 @@ from services.api.store.accounts import Accounts
 from services.api.store.groups import Groups
 from services.api.store.queues import Queues
 from shared.errors import Conflict, InvalidRequest, NotFound
-from shared.schemas.documents import Account, ApiKey, GroupDocument
+from shared.schemas.accounts import Account, ApiKey
+from shared.schemas.documents import GroupDocument
 
 ATTEMPTS = 5  # under an ETag, before giving up
 MAX_NAME = 100

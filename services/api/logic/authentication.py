@@ -3,10 +3,11 @@
 import hashlib
 import hmac
 
+from services.api.logic.access import Principal
 from services.api.logic.ids import is_user_id
 from services.api.store.accounts import Accounts
 from shared.errors import Unauthorized
-from shared.schemas.documents import Account
+from shared.schemas.accounts import Account
 
 # Compared with where there is no account, so that the answer takes as long.
 _NO_HASH = "0" * 64
@@ -17,15 +18,16 @@ def hash_key(key: str) -> str:
     return hashlib.sha256(key.encode(errors="replace")).hexdigest()
 
 
-async def authenticate(accounts: Accounts, user_id: str, key: str) -> Account:
-    """The account that this key opens.
+async def authenticate(accounts: Accounts, user_id: str, key: str) -> tuple[Account, Principal]:
+    """The account that this key opens, and the key as a principal.
 
     Raises Unauthorized, with the same words for an unknown account and for a wrong key.
     """
     account = await accounts.get(user_id) if is_user_id(user_id) else None
-    hashes = [stored.sha256 for stored in account.api_keys] if account else []
+    stored = account.api_keys if account else []
     given = hash_key(key)
-    matches = [hmac.compare_digest(given, stored) for stored in hashes or [_NO_HASH]]
-    if account is None or not any(matches):
+    matches = [hmac.compare_digest(given, each.sha256) for each in stored]
+    if account is None or not any(matches or [hmac.compare_digest(given, _NO_HASH)]):
         raise Unauthorized("Unknown user id or wrong API key; check both in your user profile.")
-    return account
+    found = stored[matches.index(True)]
+    return account, Principal("key", found.id, found.name, frozenset(found.scopes))

@@ -4,12 +4,12 @@ from shared.schemas.contract import Device, DeviceSt, Group
 from shared.schemas.documents import DeviceDocument, GroupDocument
 
 
-def device(document: DeviceDocument) -> Device:
-    """DEVICE."""
+def device(document: DeviceDocument, *, with_key: bool) -> Device:
+    """DEVICE. Its key is for callers with full scope; others see ""."""
     return Device(
         id=document.id,
         device_id=document.device_id,
-        device_key=document.device_key,
+        device_key=document.device_key if with_key else "",
         user_id=document.user_id,
         group_id=document.group_id,
         name=document.name,
@@ -24,9 +24,9 @@ def device(document: DeviceDocument) -> Device:
     )
 
 
-def device_st(document: DeviceDocument) -> DeviceSt:
+def device_st(document: DeviceDocument, *, with_key: bool) -> DeviceSt:
     """DEVICEST."""
-    return DeviceSt(device=device(document), status=document.status)
+    return DeviceSt(device=device(document, with_key=with_key), status=document.status)
 
 
 def group(document: GroupDocument) -> Group:

@@ -13,7 +13,8 @@ from services.api.operator.runner import AsJson, run
 from services.api.resources import Resources
 from services.api.store.queues import Queues
 from shared.errors import NotFound
-from shared.schemas.documents import Account, GroupDocument
+from shared.schemas.accounts import Account
+from shared.schemas.documents import GroupDocument
 
 account_app = typer.Typer(no_args_is_help=True, help="Customers, their API keys and queues.")
 group_app = typer.Typer(no_args_is_help=True, help="Groups of an account's devices.")

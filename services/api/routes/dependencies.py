@@ -1,13 +1,15 @@
 """What the routes ask for: the open resources, the calling account, ids that were checked."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Header, Path, Request
 
-from services.api.logic import ids
+from services.api.logic import access, ids
+from services.api.logic.access import Principal
 from services.api.logic.authentication import authenticate
 from services.api.resources import Resources
-from shared.schemas.documents import Account
+from shared.schemas.accounts import Account
 
 PREFIX = "/api/user/{userid}/{webapi_key}"
 KEY_IN_HEADER = "-"
@@ -22,7 +24,20 @@ def opened(request: Request) -> Resources:
 Opened = Annotated[Resources, Depends(opened)]
 
 
-async def calling_account(
+@dataclass(frozen=True)
+class Calling:
+    """Who calls: the account, and whoever does it for the account."""
+
+    account: Account
+    principal: Principal
+
+    @property
+    def user_id(self) -> str:
+        """The account's."""
+        return self.account.user_id
+
+
+async def calling(
     request: Request,
     resources: Opened,
     userid: Annotated[
@@ -41,15 +56,17 @@ async def calling_account(
     x_api_key: Annotated[
         str, Header(description="The API key, where the path has `-` in its place.")
     ] = "",
-) -> Account:
-    """The account whose key this is. Raises Unauthorized."""
+) -> Calling:
+    """Whoever calls, if they may make this call. Raises Unauthorized, Forbidden."""
     key = x_api_key if webapi_key == KEY_IN_HEADER else webapi_key
-    account = await authenticate(resources.accounts, userid, key)
+    account, principal = await authenticate(resources.accounts, userid, key)
     request.state.user_id = account.user_id
-    return account
+    request.state.caller = Calling(account, principal)
+    access.require(principal, request.scope["route"].operation_id)
+    return Calling(account, principal)
 
 
-Caller = Annotated[Account, Depends(calling_account)]
+Caller = Annotated[Calling, Depends(calling)]
 
 
 def device_id(

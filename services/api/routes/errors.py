@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from shared.errors import MyMoteError
+from shared.errors import MyMoteError, TooMany
 from shared.schemas.contract import Error
 
 log = logging.getLogger(__name__)
@@ -25,6 +25,10 @@ _MEANING = {
         "Unknown account or wrong key; the answer is the same for both.",
         "Unknown user id or wrong API key; check both in your user profile.",
     ),
+    403: (
+        "Whoever calls may not do this.",
+        "This needs the scope 'write'; the key has 'read'. Ask an owner of the account for more.",
+    ),
     404: (
         "It does not exist, or belongs to another account.",
         "This account has no device of this id; GET .../devices lists those it has.",
@@ -36,6 +40,10 @@ _MEANING = {
     409: (
         "It contradicts what is there already.",
         "IoT Hub no longer knows this gateway; ask the platform's operator to register it.",
+    ),
+    412: (
+        "It changed since it was read; see ETag.",
+        "It changed in the meantime; read it again, and repeat the change with its new ETag.",
     ),
     413: ("The body is too large.", "The body is 4096 bytes at most; send less."),
     415: (
@@ -94,7 +102,10 @@ def add_error_handlers(app: FastAPI) -> None:
 async def _refused(_request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, MyMoteError) or error.status == 500:
         raise error
-    return error_response(error.status, str(error))
+    headers = {}
+    if isinstance(error, TooMany) and error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    return error_response(error.status, str(error), headers)
 
 
 async def _http(_request: Request, error: Exception) -> JSONResponse:

@@ -2,18 +2,19 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import Path, Request
 
 from services.api.logic import ids, user_messages
 from services.api.logic.devices import get_device
 from services.api.routes.body import read_json_bytes
-from services.api.routes.dependencies import PREFIX, Caller, DeviceId, Opened
+from services.api.routes.dependencies import Caller, DeviceId, Opened
 from services.api.routes.errors import refusals
+from services.api.routes.router import customer_router
 from shared.errors import NotAvailable
 from shared.schemas.contract import Result
 from shared.schemas.messages import MAX_USER_MESSAGE_BYTES
 
-router = APIRouter(prefix=PREFIX, tags=["orders"])
+router = customer_router("orders")
 
 AppId = Annotated[str, Path(description="The APP's `id`.")]
 VersionId = Annotated[str, Path(description="The APPVERSION's `id`.")]
@@ -32,7 +33,7 @@ _ANY_JSON = {
     "/devices/{deviceid}/sendjson",
     operation_id="sendUserMessage",
     summary="Send a user message (cloud to device)",
-    responses=refusals(400, 401, 404, 408, 409, 413, 415, 429, 503),
+    responses=refusals(400, 401, 403, 404, 408, 409, 413, 415, 429, 503),
     openapi_extra=_ANY_JSON,
 )
 async def send_json(
@@ -55,7 +56,7 @@ async def send_json(
     operation_id="sendNewApp",
     summary="Send a new app",
     tags=["over the air"],
-    responses=refusals(400, 401, 404, 501, 503),
+    responses=refusals(400, 401, 403, 404, 501, 503),
 )
 async def send_new_app(
     resources: Opened, caller: Caller, device_id: DeviceId, appid: AppId, appversionid: VersionId
@@ -72,7 +73,7 @@ async def send_new_app(
     operation_id="sendNewFirmware",
     summary="Send a new firmware",
     tags=["over the air"],
-    responses=refusals(400, 401, 404, 501, 503),
+    responses=refusals(400, 401, 403, 404, 501, 503),
 )
 async def send_new_firmware(
     resources: Opened, caller: Caller, device_id: DeviceId, firmwareid: FirmwareId

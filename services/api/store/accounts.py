@@ -12,7 +12,7 @@ from azure.cosmos.exceptions import (
 )
 
 from services.api.store.cosmos import LIST_PAGE, LIST_SECONDS, cosmos_call
-from shared.schemas.documents import Account
+from shared.schemas.accounts import Account
 
 
 @dataclass(frozen=True)

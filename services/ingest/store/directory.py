@@ -22,7 +22,8 @@ from services.ingest.store.cache import K, ReadThrough, V
 from services.ingest.store.change_feed import ChangeFeed
 from services.ingest.store.retry import persistently
 from shared.database import ACCOUNTS, DEVICES, GATEWAYS
-from shared.schemas.documents import Account, DeviceDocument, Gateway
+from shared.schemas.accounts import Account
+from shared.schemas.documents import DeviceDocument, Gateway
 
 READ_AT_ONCE = 200
 

@@ -1,0 +1,1 @@
+"""What the api alone keeps in Cosmos DB."""

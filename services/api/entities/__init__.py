@@ -1,0 +1,1 @@
+"""What requests and replies hold beyond the contract's entities."""

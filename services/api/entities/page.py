@@ -1,0 +1,14 @@
+"""Lists that are read page by page."""
+
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, Field
+
+T = TypeVar("T")
+
+
+class Page(BaseModel, Generic[T]):
+    """Some of a list. Subclass it for each entity, so that its name in OpenAPI is plain."""
+
+    items: list[T]
+    next: str = Field(description='The `cursor` of the next page; "" after the last.')

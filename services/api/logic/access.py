@@ -1,0 +1,144 @@
+"""The one place that decides who may do what.
+
+Each call has an operation id (its OpenAPI `operationId`), and each operation needs one scope.
+Whoever calls, by API key or as a person who signed in, is a principal with scopes.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from shared.errors import Forbidden
+from shared.schemas.accounts import Role, Scope
+
+ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = MappingProxyType(
+    {
+        Role.OWNER: frozenset({Scope.ADMIN}),
+        Role.OPERATOR: frozenset({Scope.READ, Scope.WRITE, Scope.OTA}),
+        Role.VIEWER: frozenset({Scope.READ}),
+    }
+)
+
+_OPERATIONS: Mapping[Scope, tuple[str, ...]] = MappingProxyType(
+    {
+        Scope.READ: (
+            "getAccount",
+            "getMe",
+            "changePassword",
+            "listSessions",  # one's own; all of the account need `admin`
+            "endSession",  # likewise
+            "logout",
+            "getQueue",  # without what opens it, which needs `admin`
+            "listDevices",
+            "listDevicesOfGroup",
+            "getDevice",
+            "getDeviceStatus",
+            "getDeviceStatistics",
+            "getDeviceSettings",
+            "getDeviceProperties",
+            "getDeviceTimeline",
+            "listUserMessages",
+            "getUserMessage",
+            "listGroups",
+            "getGroup",
+            "listNotifications",
+            "getNotification",
+            "countNotifications",
+            "listApps",
+            "getApp",
+            "listAppVersions",
+            "getAppVersion",
+            "listFirmware",
+            "getFirmware",
+            "listParkedMessages",
+            "getParkedMessage",
+        ),
+        Scope.WRITE: (
+            "pairDevice",
+            "pairDevices",
+            "updateDevice",
+            "deleteDevice",
+            "updateDeviceSettings",
+            "rebootDevice",
+            "sendUserMessage",
+            "cancelUserMessage",
+            "createGroup",
+            "updateGroup",
+            "deleteGroup",
+            "acknowledgeNotification",
+            "clearNotification",
+            "acknowledgeNotifications",
+            "clearNotifications",
+            "redeliverParkedMessage",
+            "discardParkedMessage",
+            "redeliverParkedMessages",
+            "discardParkedMessages",
+        ),
+        Scope.OTA: (
+            "sendNewApp",
+            "sendNewFirmware",
+            "createApp",
+            "updateApp",
+            "deleteApp",
+            "uploadAppVersion",
+            "deleteAppVersion",
+        ),
+        Scope.ADMIN: (
+            "updateAccount",
+            "renewQueueKey",
+            "listKeys",
+            "createKey",
+            "getKey",
+            "updateKey",
+            "renewKey",
+            "revokeKey",
+            "listPeople",
+            "getPerson",
+            "updatePerson",
+            "removePerson",
+            "listInvitations",
+            "createInvitation",
+            "deleteInvitation",
+            "listAudit",
+        ),
+    }
+)
+
+NEEDED: Mapping[str, Scope] = MappingProxyType(
+    {operation: scope for scope, operations in _OPERATIONS.items() for operation in operations}
+)
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Whoever calls: an API key (`id` and `name` are the key's) or a person who signed in."""
+
+    kind: Literal["key", "person"]
+    id: str
+    name: str
+    scopes: frozenset[Scope]
+    session_id: str = ""  # a person's
+
+    @property
+    def full(self) -> bool:
+        """Whether secrets (device keys, connection strings) are shown."""
+        return Scope.ADMIN in self.scopes
+
+    def has(self, scope: Scope) -> bool:
+        """`admin` includes all; every scope includes `read`."""
+        return self.full or scope in self.scopes or (scope is Scope.READ and bool(self.scopes))
+
+
+def require(principal: Principal, operation: str) -> None:
+    """Raises Forbidden, and KeyError for an operation that nobody has decided on."""
+    needed = NEEDED[operation]
+    if not principal.has(needed):
+        raise Forbidden(
+            f"This needs the scope '{needed}'; this {principal.kind} has "
+            f"{_listed(principal.scopes)}. Ask an owner of the account for more."
+        )
+
+
+def _listed(scopes: Collection[Scope]) -> str:
+    return ", ".join(f"'{scope}'" for scope in sorted(scopes)) or "none"

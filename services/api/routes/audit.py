@@ -1,0 +1,5 @@
+"""Who did what, when, from where."""
+
+from services.api.routes.router import customer_router
+
+router = customer_router("people")

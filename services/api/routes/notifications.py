@@ -1,0 +1,5 @@
+"""Notifications: reading, acknowledging, clearing them."""
+
+from services.api.routes.router import customer_router
+
+router = customer_router("notifications")

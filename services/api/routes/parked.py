@@ -1,0 +1,5 @@
+"""Messages that are not delivered yet."""
+
+from services.api.routes.router import customer_router
+
+router = customer_router("parked messages")

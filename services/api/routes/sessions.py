@@ -1,0 +1,5 @@
+"""Signing in, sessions, passwords."""
+
+from services.api.routes.router import customer_router
+
+router = customer_router("people")

@@ -1,0 +1,53 @@
+"""Apps and firmware as Cosmos DB keeps them; the binaries are blobs."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel
+
+
+class AppDocument(BaseModel):
+    """Container `apps`: a program for the App-processor, as its account names it."""
+
+    id: str
+    user_id: str
+    kind: Literal["app"] = "app"
+    name: str
+    last_app_version_id: str = ""
+    created_at: datetime
+
+
+class AppVersionDocument(BaseModel):
+    """Container `apps`: one version of an app; it never changes."""
+
+    id: str
+    user_id: str
+    kind: Literal["version"] = "version"
+    app_id: str
+    name: str
+    version: str  # "a.b.c", each 0 to 255
+    note: str = ""
+    created_at: datetime
+    filepath: str  # the blob's name
+    download_key: str
+    sig_md5: str  # base64 of the 16 MD5 bytes
+    sha256: str  # hex
+    signature: str  # base64, Ed25519 by the platform's key
+    size: int  # bytes
+
+
+class FirmwareDocument(BaseModel):
+    """Container `firmware`: a version of the Iomote Core's own software; it never changes."""
+
+    id: str
+    type: str  # the gateways it is for: the partition key
+    name: str
+    version: str  # "a.b.c", each 0 to 255
+    note: str = ""
+    created_at: datetime
+    filepath: str  # the blob's name
+    download_key: str
+    sig_md5: str  # base64 of the 16 MD5 bytes
+    sha256: str  # hex
+    signature: str  # base64, Ed25519 by the platform's key
+    size: int  # bytes
