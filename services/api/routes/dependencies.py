@@ -1,6 +1,7 @@
 """What the routes ask for: the open resources, the calling account, ids that were checked."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends, Header, Path, Request
@@ -59,11 +60,12 @@ async def calling(
 ) -> Calling:
     """Whoever calls, if they may make this call. Raises Unauthorized, Forbidden."""
     key = x_api_key if webapi_key == KEY_IN_HEADER else webapi_key
-    account, principal = await authenticate(resources.accounts, userid, key)
-    request.state.user_id = account.user_id
-    request.state.caller = Calling(account, principal)
-    access.require(principal, request.scope["route"].operation_id)
-    return Calling(account, principal)
+    now = datetime.now(UTC)
+    caller = Calling(*await authenticate(resources.accounts, userid, key, now))
+    request.state.user_id = caller.user_id
+    request.state.caller = caller
+    access.require(caller.principal, request.scope["route"].operation_id)
+    return caller
 
 
 Caller = Annotated[Calling, Depends(calling)]
