@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from shared.errors import Forbidden
-from shared.schemas.accounts import Role, Scope
+from shared.schemas.accounts import Account, Role, Scope
 
 ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = MappingProxyType(
     {
@@ -138,6 +138,16 @@ def require(principal: Principal, operation: str) -> None:
             f"This needs the scope '{needed}'; this {principal.kind} has "
             f"{_listed(principal.scopes)}. Ask an owner of the account for more."
         )
+
+
+def has_full_way_in(account: Account) -> bool:
+    """Whether somebody can always manage it: an owner, or a key of scope `admin` without expiry.
+
+    No change may take the last such way in away.
+    """
+    return any(member.role is Role.OWNER for member in account.members) or any(
+        key.expires_at is None and Scope.ADMIN in key.scopes for key in account.api_keys
+    )
 
 
 def _listed(scopes: Collection[Scope]) -> str:
