@@ -3,7 +3,9 @@
 In the cloud Bicep makes the same containers; locally and in tests `provision` does.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient, DatabaseProxy
@@ -61,13 +63,27 @@ CONTAINERS = (
 )
 
 
-async def provision(cosmos: CosmosClient, database: str) -> DatabaseProxy:
-    """Create the database and the containers that are missing."""
+async def provision(
+    cosmos: CosmosClient, database: str, ttls: Mapping[str, int] = MappingProxyType({})
+) -> DatabaseProxy:
+    """Create the database and the containers that are missing.
+
+    `ttls`: by a container's name, the time to live of its items in seconds, where it is not the
+    one above. A container that exists gets the time to live that is wanted now.
+    """
     proxy = await cosmos.create_database_if_not_exists(database)
     for spec in CONTAINERS:
-        await proxy.create_container_if_not_exists(
-            id=spec.name,
-            partition_key=PartitionKey(path=spec.partition_key),
-            default_ttl=spec.ttl,
-        )
+        await _provision(proxy, spec, ttls.get(spec.name, spec.ttl))
     return proxy
+
+
+async def _provision(database: DatabaseProxy, spec: ContainerSpec, ttl: int | None) -> None:
+    key = PartitionKey(path=spec.partition_key)
+    container = await database.create_container_if_not_exists(
+        id=spec.name, partition_key=key, default_ttl=ttl
+    )
+    there = await container.read()
+    if there.get("defaultTtl") != ttl:
+        await database.replace_container(
+            container, key, indexing_policy=there["indexingPolicy"], default_ttl=ttl
+        )

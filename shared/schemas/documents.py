@@ -1,12 +1,21 @@
 """Documents as Cosmos DB keeps them. `shared.database` says which container holds which."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Literal
+from datetime import UTC, date, datetime
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, PlainSerializer
 
 from shared.schemas.contract import ConnectionState
+
+
+def sortable(moment: datetime) -> str:
+    """UTC, always with microseconds: as texts, such moments have the order of time."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+# For what the database sorts or compares; pydantic alone leaves out a fraction that is 0.
+Sortable = Annotated[datetime, PlainSerializer(sortable, when_used="json")]
 
 
 class GroupDocument(BaseModel):
@@ -161,7 +170,7 @@ class Notification(BaseModel):
     level: int
     text: str
     created_at: datetime  # when the gateway stored it
-    enqueued_at: datetime  # when the hub took it
+    enqueued_at: Sortable  # when the hub took it
     # What people did with it; ingest never changes it again.
     state: Literal["new", "acknowledged", "cleared"] = "new"
     state_at: datetime | None = None

@@ -11,6 +11,7 @@ _USER_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,49}")
 _GROUP_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DEVICE_ID = re.compile(r"X400_[0-9a-f]{40}")
 _OTA_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_RECORD_ID = re.compile(r"[A-Za-z0-9_.-]{1,255}")
 _DEVICE_KEY = re.compile(r"[0-9A-Za-z]{64}")
 
 
@@ -80,5 +81,14 @@ def check_ota_id(text: str) -> str:
     if not _OTA_ID.fullmatch(text):
         raise InvalidRequest(
             "The id of an app, version or firmware is 1 to 64 letters, digits, '_', '.' and '-'."
+        )
+    return text
+
+
+def check_record_id(text: str) -> str:
+    """The id of a notification or of a parked message. Raises InvalidRequest."""
+    if not _RECORD_ID.fullmatch(text):
+        raise InvalidRequest(
+            "The id of a notification or message is 1 to 255 letters, digits, '_', '.' and '-'."
         )
     return text

@@ -52,7 +52,9 @@ def provision_command(as_json: AsJson = False) -> None:
     """Make the database and its containers, where they are missing."""
 
     async def work(resources: Resources) -> None:
-        await provision(resources.azure.cosmos, resources.settings.cosmos_database)
+        await provision(
+            resources.azure.cosmos, resources.settings.cosmos_database, resources.settings.ttls
+        )
 
     run(work, as_json=as_json)
     names = [spec.name for spec in CONTAINERS]
@@ -74,7 +76,9 @@ def quickstart(
     chosen, key = user_id or new_user_id(), device_key or new_device_key()
 
     async def work(resources: Resources) -> dict[str, object]:
-        await provision(resources.azure.cosmos, resources.settings.cosmos_database)
+        await provision(
+            resources.azure.cosmos, resources.settings.cosmos_database, resources.settings.ttls
+        )
         account = await make_account(resources, user_id=chosen, username=username)
         gateway = await manufacture(resources.gateways, resources.hub, key)
         request = pairing.PairingRequest(user_id=chosen, device_key=key, name=device_name)
