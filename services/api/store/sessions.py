@@ -2,11 +2,91 @@
 
 from dataclasses import dataclass
 
+from azure.core import MatchConditions
 from azure.cosmos.aio import ContainerProxy
+from azure.cosmos.exceptions import (
+    CosmosAccessConditionFailedError,
+    CosmosResourceNotFoundError,
+)
+
+from services.api.documents.sessions import Session
+from services.api.store.cosmos import LIST_PAGE, LIST_SECONDS, cosmos_call
+from services.api.store.pages import read_page
+
+
+@dataclass(frozen=True)
+class SessionPage:
+    """Some sessions, newest first, and the cursor of the next page; "" after the last."""
+
+    items: list[Session]
+    next: str
 
 
 @dataclass(frozen=True)
 class Sessions:
-    """Who is signed in, one partition for each account."""
+    """Who is signed in. What has ended by time is gone by itself."""
 
     container: ContainerProxy
+
+    async def get(self, user_id: str, session_id: str) -> tuple[Session, str] | None:
+        """A point read, with the ETag that `replace` wants."""
+        try:
+            async with cosmos_call():
+                item = await self.container.read_item(session_id, partition_key=user_id)
+        except CosmosResourceNotFoundError:
+            return None
+        return Session.model_validate(item), item["_etag"]
+
+    async def create(self, session: Session) -> None:
+        """A new one; ids are random."""
+        async with cosmos_call():
+            await self.container.create_item(session.model_dump(mode="json"))
+
+    async def replace(self, session: Session, etag: str) -> bool:
+        """False where it changed or ended since it was read; what has ended stays so."""
+        try:
+            async with cosmos_call():
+                await self.container.replace_item(
+                    session.id,
+                    session.model_dump(mode="json"),
+                    etag=etag,
+                    match_condition=MatchConditions.IfNotModified,
+                )
+        except (CosmosAccessConditionFailedError, CosmosResourceNotFoundError):
+            return False
+        return True
+
+    async def delete(self, user_id: str, session_id: str) -> bool:
+        """False where there is none."""
+        try:
+            async with cosmos_call():
+                await self.container.delete_item(session_id, partition_key=user_id)
+        except CosmosResourceNotFoundError:
+            return False
+        return True
+
+    async def of_person(self, user_id: str, person_id: str) -> list[Session]:
+        """All of a person's, the oldest first."""
+        query = "SELECT * FROM c WHERE c.person_id = @person ORDER BY c.created_at"
+        async with cosmos_call(LIST_SECONDS):
+            items = self.container.query_items(
+                query,
+                parameters=[{"name": "@person", "value": person_id}],
+                partition_key=user_id,
+                max_item_count=LIST_PAGE,
+            )
+            return [Session.model_validate(item) async for item in items]
+
+    async def page(self, user_id: str, person_id: str, limit: int, cursor: str) -> SessionPage:
+        """The account's, or one person's; newest first. Raises InvalidRequest for its cursor."""
+        where = "WHERE c.person_id = @person " if person_id else ""
+        parameters = {"@person": person_id} if person_id else {}
+        page = await read_page(
+            self.container,
+            f"SELECT * FROM c {where}ORDER BY c.created_at DESC",  # noqa: S608 - no value in it
+            parameters,
+            user_id,
+            limit=limit,
+            cursor=cursor,
+        )
+        return SessionPage([Session.model_validate(item) for item in page.items], page.next)
