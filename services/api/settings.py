@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
-from shared.database import DAY_SECONDS, NOTIFICATIONS
+from shared.database import AUDIT, DAY_SECONDS, NOTIFICATIONS
 from shared.settings import AzureSettings, ServiceSettings
 
 
@@ -16,10 +16,26 @@ class ApiSettings(AzureSettings, ServiceSettings):
     # How long an account's queue knows a message id again (design.md, "Where it is kept").
     queue_duplicate_window: timedelta = timedelta(days=1)
 
-    # How long notifications are kept; `mymote-operator provision` puts it into force.
+    # How long these are kept; `mymote-operator provision` puts it into force.
     notification_days: int = Field(90, ge=1, le=3650)
+    audit_days: int = Field(365, ge=1, le=3650)
+
+    # A session ends so long after it was last used, and so long after it began.
+    session_idle: timedelta = timedelta(days=7)
+    session_longest: timedelta = timedelta(days=30)
 
     @property
     def ttls(self) -> dict[str, int]:
         """Seconds by the name of the container, where settings say how long items are kept."""
-        return {NOTIFICATIONS.name: self.notification_days * DAY_SECONDS}
+        return {
+            NOTIFICATIONS.name: self.notification_days * DAY_SECONDS,
+            AUDIT.name: self.audit_days * DAY_SECONDS,
+        }
+
+    # Calls a minute that each process of the api answers (services/api/logic/rate_limit.py).
+    calls_per_minute: PositiveInt = 600  # of an API key or session
+    writes_per_minute: PositiveInt = 120  # of these, calls that change or order something
+    strangers_per_minute: PositiveInt = 30  # of an address: wrong keys, signing in
+
+    # Addresses or networks, comma-separated, whose X-Forwarded-For says who calls.
+    trusted_proxies: str = ""

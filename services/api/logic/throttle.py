@@ -13,6 +13,7 @@ from shared.errors import TooMany
 
 ROUNDS = 6  # under an ETag, before giving up
 WAIT_SECONDS = 0.01
+MAX_DOUBLINGS = 20  # a timedelta is bounded
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class Throttle:
         """How long nothing may be tried after so many failures."""
         if failures < self.free:
             return timedelta()
-        doublings = min(failures - self.free, 40)
-        return min(self.first_wait * 2**doublings, self.longest_wait)
+        doublings = min(failures - self.free, MAX_DOUBLINGS)
+        return min(self.first_wait * (1 << doublings), self.longest_wait)
 
     def id_of(self, name: str) -> str:
         """The count's id: what people type as a username may be a password."""
