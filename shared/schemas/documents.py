@@ -27,6 +27,8 @@ class GroupDocument(BaseModel):
     client_name: str = ""
     email: str = ""
     telephone: str = ""
+    # Whoever deletes it sets this first; whoever puts a device into it takes it back.
+    deleting: bool = False
 
 
 class Pairing(BaseModel):
@@ -75,6 +77,7 @@ class DeviceDocument(BaseModel):
     user_id: str
     device_key: str
     group_id: str = ""
+    joining: str = ""  # the group that it is about to be in, seen by whoever deletes that group
     name: str
     type: str = ""
     location: str = ""
