@@ -6,6 +6,7 @@ In the cloud Bicep makes the same containers; locally and in tests `provision` d
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient, DatabaseProxy
@@ -20,15 +21,34 @@ class ContainerSpec:
     name: str
     partition_key: str
     ttl: int | None = None  # None: items stay for ever; -1: only items that say so expire
+    # Properties that lists are ordered by together. The partition key stands first, so that a
+    # page of one account costs the same however many others there are.
+    orders: tuple[tuple[str, ...], ...] = ()
 
+
+DEVICE_ORDERS = ("name", "status", "type", "app_name", "app_version", "fwversion", "paired_at")
 
 ACCOUNTS = ContainerSpec("accounts", "/user_id")
 GROUPS = ContainerSpec("groups", "/user_id")
 GATEWAYS = ContainerSpec("gateways", "/device_id")
-DEVICES = ContainerSpec("devices", "/user_id")
+DEVICES = ContainerSpec(
+    "devices",
+    "/user_id",
+    orders=tuple(("user_id", name, "id") for name in DEVICE_ORDERS),
+)
 STREAM = ContainerSpec("stream", "/partition")
-NOTIFICATIONS = ContainerSpec("notifications", "/user_id", ttl=90 * DAY_SECONDS)
-TIMELINE = ContainerSpec("timeline", "/device_id", ttl=90 * DAY_SECONDS)
+NOTIFICATIONS = ContainerSpec(
+    "notifications",
+    "/user_id",
+    ttl=90 * DAY_SECONDS,
+    orders=(("user_id", "device_id", "enqueued_at", "id"),),
+)
+TIMELINE = ContainerSpec(
+    "timeline",
+    "/device_id",
+    ttl=90 * DAY_SECONDS,
+    orders=(("device_id", "enqueued_at", "id"),),
+)
 PARKED = ContainerSpec("parked", "/holder", ttl=7 * DAY_SECONDS)
 APPS = ContainerSpec("apps", "/user_id")
 FIRMWARE = ContainerSpec("firmware", "/type")
@@ -69,7 +89,7 @@ async def provision(
     """Create the database and the containers that are missing.
 
     `ttls`: by a container's name, the time to live of its items in seconds, where it is not the
-    one above. A container that exists gets the time to live that is wanted now.
+    one above. A container that exists gets the time to live and the indexes that are wanted now.
     """
     proxy = await cosmos.create_database_if_not_exists(database)
     for spec in CONTAINERS:
@@ -80,10 +100,31 @@ async def provision(
 async def _provision(database: DatabaseProxy, spec: ContainerSpec, ttl: int | None) -> None:
     key = PartitionKey(path=spec.partition_key)
     container = await database.create_container_if_not_exists(
-        id=spec.name, partition_key=key, default_ttl=ttl
+        id=spec.name, partition_key=key, indexing_policy=_indexing(spec), default_ttl=ttl
     )
     there = await container.read()
-    if there.get("defaultTtl") != ttl:
+    indexed = _composites(there["indexingPolicy"])
+    if there.get("defaultTtl") != ttl or indexed != _composites(_indexing(spec)):
         await database.replace_container(
-            container, key, indexing_policy=there["indexingPolicy"], default_ttl=ttl
+            container, key, indexing_policy=_indexing(spec), default_ttl=ttl
         )
+
+
+def _indexing(spec: ContainerSpec) -> dict[str, Any]:
+    """Every property, as Cosmos DB does by itself, and what lists are ordered by."""
+    return {
+        "indexingMode": "consistent",
+        "automatic": True,
+        "includedPaths": [{"path": "/*"}],
+        "excludedPaths": [{"path": '/"_etag"/?'}],
+        "compositeIndexes": [
+            [{"path": f"/{name}", "order": "ascending"} for name in order] for order in spec.orders
+        ],
+    }
+
+
+def _composites(indexing: Mapping[str, Any]) -> set[tuple[tuple[str, str], ...]]:
+    return {
+        tuple((part["path"], part.get("order", "ascending")) for part in index)
+        for index in indexing.get("compositeIndexes", [])
+    }

@@ -23,7 +23,7 @@ from emulator.store import Store
 
 READ_ALL = "SELECT * FROM c"
 MIN_ITEMS_TO_INDEX = 500  # below this a scan is as fast as keeping an index
-MAX_INDEXES = 8
+MAX_INDEXES = 12
 
 
 class Documents:

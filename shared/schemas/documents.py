@@ -91,7 +91,7 @@ class DeviceDocument(BaseModel):
     status_at: datetime | None = None  # when the status last changed, hub's time
     state_stream: str = ""  # "{event hub}/{partition}"
     state_position: int = -1  # sequence number in it
-    paired_at: datetime  # equals the pairing's started_at
+    paired_at: Sortable  # equals the pairing's started_at
     # Until it is "paired", only the gateway's own document tells whether the account has it.
     phase: Literal["pairing", "paired", "unpairing"] = "paired"
 
@@ -188,8 +188,8 @@ class TimelineEntry(BaseModel):
     user_id: str
     event: str
     detail: str
-    created_at: datetime
-    enqueued_at: datetime
+    created_at: datetime  # when it happened, by the clock of whoever says so
+    enqueued_at: Sortable  # when the hub, or the api, took it
 
 
 class ParkedMessage(BaseModel):

@@ -21,7 +21,14 @@ World = tuple[Store, Catalog, Container]
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     store = Store(tmp_path_factory.mktemp("indexes") / "store.db")
     catalog, items = Catalog(store), Items(store)
-    definition = {"id": "c", "partitionKey": {"paths": ["/pk"], "kind": "Hash", "version": 2}}
+    definition = {
+        "id": "c",
+        "partitionKey": {"paths": ["/pk"], "kind": "Hash", "version": 2},
+        "indexingPolicy": {
+            "includedPaths": [{"path": "/*"}],
+            "compositeIndexes": [[{"path": "/pk"}, {"path": "/s"}, {"path": "/id"}]],
+        },
+    }
     container = catalog.create_container(catalog.create_database({"id": "d"}), definition)
     key = container.partition_key.parse_header('["p"]')
     with transaction(store, container) as tx:
@@ -40,6 +47,8 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
         "SELECT * FROM c ORDER BY c.n DESC",
         "SELECT * FROM c ORDER BY c._ts DESC",
         "SELECT * FROM c WHERE c.s != '3' ORDER BY c.n",
+        "SELECT * FROM c ORDER BY c.pk, c.s, c.id",
+        "SELECT * FROM c ORDER BY c.pk DESC, c.s DESC, c.id DESC",
     ],
 )
 async def test_every_page_of_a_query_seeks_its_index(
@@ -57,7 +66,8 @@ async def test_every_page_of_a_query_seeks_its_index(
         for sql, parameters in statements(container, plan, start):
             rows = store.read(f"EXPLAIN QUERY PLAN {sql}", (*parameters, 10)).fetchall()
             steps = [row[3] for row in rows]
-            assert any(f"{container.table}_by_{plan.index_name}" in step for step in steps), steps
+            seeks = (f"{container.table}_by_{plan.index_name}", "(epk=? AND id=?)")
+            assert any(index in step for index in seeks for step in steps), steps
             assert not any("TEMP B-TREE" in step for step in steps), steps
 
 

@@ -237,8 +237,13 @@ def _sort_key(select: s.Select, parameters: Parameters, container: Container) ->
 
 
 def _index_columns(key: tuple[Column, ...], paths: list[Path], *, narrow: bool) -> str | None:
-    """An index on the sort key, or else on the first property compared by equality."""
-    columns = [column.sql for column in key[:-1] if column.sql != "id"]
+    """An index on the sort key, or else on the first property compared by equality.
+
+    Ids alone have one already.
+    """
+    columns = [column.sql for column in key[:-1]]
+    if columns == ["id"]:
+        columns = []
     if not columns and paths:
         parts = (rank_of(paths[0]), value_of(paths[0]))
         columns = [part for part in parts if part and not part.isdigit()]

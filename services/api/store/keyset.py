@@ -5,24 +5,27 @@ So several lists can be read as one, and a list goes on while others write to it
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+
+from shared.schemas.documents import sortable
 
 
 @dataclass(frozen=True)
 class Place:
-    """An entry's place in the order: `created_at` as it is stored, and its id."""
+    """An entry's place in the order: when the hub took it, and its id."""
 
-    created_at: str
+    at: datetime
     id: str
 
 
 @dataclass(frozen=True)
 class Keyset:
-    """`limit` entries behind a place, created in [since, until); all as they are stored."""
+    """`limit` entries behind a place, that the hub took in [since, until)."""
 
     limit: int
     behind: Place | None = None
-    since: str | None = None
-    until: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 def keyset_query(
@@ -38,15 +41,15 @@ def keyset_query(
     """
     conditions, values = list(conditions), dict(values)
     if keyset.since is not None:
-        conditions.append("c.created_at >= @since")
-        values["@since"] = keyset.since
+        conditions.append("c.enqueued_at >= @since")
+        values["@since"] = sortable(keyset.since)
     if keyset.until is not None:
-        conditions.append("c.created_at < @until")
-        values["@until"] = keyset.until
+        conditions.append("c.enqueued_at < @until")
+        values["@until"] = sortable(keyset.until)
     if keyset.behind is not None:
-        conditions.append("c.created_at <= @at AND (c.created_at < @at OR c.id < @id)")
-        values |= {"@at": keyset.behind.created_at, "@id": keyset.behind.id}
-    order = ", ".join(f"c.{name} DESC" for name in (*fixed, "created_at", "id"))
+        conditions.append("c.enqueued_at <= @at AND (c.enqueued_at < @at OR c.id < @id)")
+        values |= {"@at": sortable(keyset.behind.at), "@id": keyset.behind.id}
+    order = ", ".join(f"c.{name} DESC" for name in (*fixed, "enqueued_at", "id"))
     query = (
         f"SELECT TOP {keyset.limit} * FROM c "  # noqa: S608 - names and numbers of ours
         f"WHERE {' AND '.join(conditions)} ORDER BY {order}"
