@@ -2,9 +2,13 @@
 
 
 class MyMoteError(Exception):
-    """Something went wrong that the caller can be told about in one sentence."""
+    """Something went wrong that the caller can be told about in one sentence.
+
+    `retry_after`: when to try again, in seconds, where that helps and is known.
+    """
 
     status = 500
+    retry_after: int | None = None
 
 
 class InvalidRequest(MyMoteError):
@@ -62,10 +66,7 @@ class UnsupportedMedia(MyMoteError):
 
 
 class TooMany(MyMoteError):
-    """A limit of the platform is reached; trying later helps: 429.
-
-    `retry_after`: in seconds, where it is known when.
-    """
+    """A limit of the platform is reached; trying later helps: 429."""
 
     status = 429
 

@@ -9,6 +9,9 @@ from stack.local import NOTHING, LocalStack
 from stack.settings import StackSettings
 from tests.free_ports import free_ports
 
+# A folder's tests all call from one address.
+UNLIMITED = {f"MYMOTE_{name}_PER_MINUTE": "1000000" for name in ("CALLS", "WRITES", "STRANGERS")}
+
 
 def settings_on_free_ports(state_dir: Path) -> StackSettings:
     """Settings of a stack that collides with no other."""
@@ -31,7 +34,8 @@ async def running_stack(
         await stack.start_azure(azure)
         await operator(stack.service_environment, "provision")
         for name in services:
-            await stack.start_service(name, port=free_ports(1)[0] if "-" in name else None)
+            port = free_ports(1)[0] if "-" in name else None
+            await stack.start_service(name, port=port, extra=UNLIMITED)
         for name in services:
             await stack.wait_ready(name)
         yield stack

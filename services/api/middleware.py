@@ -62,7 +62,8 @@ class RequestRecorder:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers[CORRELATION_HEADER] = correlation
-                for name, value in HEADERS.items():
+                more = scope.get("state", {}).get("reply_headers", {})  # of the call's route
+                for name, value in (HEADERS | more).items():
                     headers.setdefault(name, value)
             await send(message)
 

@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from services.api.logic.rate_limit import RateLimits, new_rate_limits
+from services.api.logic.usage import UsageLog
 from services.api.settings import ApiSettings
 from services.api.store.accounts import Accounts
 from services.api.store.apps import Apps
@@ -54,6 +56,7 @@ class Resources:
     """Stores and the hub, each safe for use by many requests at once."""
 
     settings: ApiSettings
+    limits: RateLimits
     azure: AzureClients
     accounts: Accounts
     groups: Groups
@@ -76,6 +79,7 @@ class Resources:
     apps: Apps
     firmware: FirmwareVersions
     namespaces: Namespaces
+    key_uses: UsageLog
 
 
 @asynccontextmanager
@@ -83,8 +87,14 @@ async def open_resources(settings: ApiSettings) -> AsyncIterator[Resources]:
     """Nothing is connected yet: each client connects at its first use."""
     async with open_azure(settings) as azure, open_iot_hub(azure) as hub:
         database = azure.database
+        usage = Usage(database.get_container_client(USAGE.name))
         yield Resources(
             settings=settings,
+            limits=new_rate_limits(
+                settings.calls_per_minute,
+                settings.writes_per_minute,
+                settings.strangers_per_minute,
+            ),
             azure=azure,
             accounts=Accounts(database.get_container_client(ACCOUNTS.name)),
             groups=Groups(database.get_container_client(GROUPS.name)),
@@ -98,7 +108,7 @@ async def open_resources(settings: ApiSettings) -> AsyncIterator[Resources]:
             people=People(database.get_container_client(PEOPLE.name)),
             sessions=Sessions(database.get_container_client(SESSIONS.name)),
             attempts=Attempts(database.get_container_client(ATTEMPTS.name)),
-            usage=Usage(database.get_container_client(USAGE.name)),
+            usage=usage,
             audit=Audit(database.get_container_client(AUDIT.name)),
             idempotency=Idempotency(database.get_container_client(IDEMPOTENCY.name)),
             user_messages=UserMessages(database.get_container_client(USER_MESSAGES.name)),
@@ -107,4 +117,5 @@ async def open_resources(settings: ApiSettings) -> AsyncIterator[Resources]:
             apps=Apps(database.get_container_client(APPS.name)),
             firmware=FirmwareVersions(database.get_container_client(FIRMWARE.name)),
             namespaces=Namespaces(database.get_container_client(NAMESPACES.name)),
+            key_uses=UsageLog(usage),
         )

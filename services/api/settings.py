@@ -24,14 +24,6 @@ class ApiSettings(AzureSettings, ServiceSettings):
     session_idle: timedelta = timedelta(days=7)
     session_longest: timedelta = timedelta(days=30)
 
-    @property
-    def ttls(self) -> dict[str, int]:
-        """Seconds by the name of the container, where settings say how long items are kept."""
-        return {
-            NOTIFICATIONS.name: self.notification_days * DAY_SECONDS,
-            AUDIT.name: self.audit_days * DAY_SECONDS,
-        }
-
     # Calls a minute that each process of the api answers (services/api/logic/rate_limit.py).
     calls_per_minute: PositiveInt = 600  # of an API key or session
     writes_per_minute: PositiveInt = 120  # of these, calls that change or order something
@@ -39,3 +31,11 @@ class ApiSettings(AzureSettings, ServiceSettings):
 
     # Addresses or networks, comma-separated, whose X-Forwarded-For says who calls.
     trusted_proxies: str = ""
+
+    @property
+    def ttls(self) -> dict[str, int]:
+        """Seconds by the name of the container, where settings say how long items are kept."""
+        return {
+            NOTIFICATIONS.name: self.notification_days * DAY_SECONDS,
+            AUDIT.name: self.audit_days * DAY_SECONDS,
+        }

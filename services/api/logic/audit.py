@@ -58,7 +58,10 @@ OPERATOR = Actor("operator", "", "operator")
 
 @dataclass(frozen=True)
 class Act:
-    """Something that was done or tried. `targets`: ids by what they are of."""
+    """Something that was done or tried. `targets`: ids by what they are of.
+
+    `replayed`: it was done before, and answered from what was kept of that.
+    """
 
     user_id: str
     actor: Actor
@@ -67,6 +70,7 @@ class Act:
     address: str = ""
     targets: Mapping[str, str] = field(default_factory=dict)
     device_ids: tuple[str, ...] = ()
+    replayed: bool = False
 
 
 def actor_of(principal: Principal) -> Actor:
@@ -97,7 +101,7 @@ async def record(audit: Audit, timeline: Timeline, act: Act) -> None:
     )
     try:
         await audit.add(document)
-        if act.status < 300 and act.operation in EVENTS:
+        if act.status < 300 and act.operation in EVENTS and not act.replayed:
             await _add_to_timelines(timeline, document)
     except Exception:
         log.exception(

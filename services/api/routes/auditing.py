@@ -8,12 +8,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from services.api.logic.audit import Act, actor_of, record
+from services.api.logic.ids import is_device_id
 from services.api.routes.dependencies import Calling, opened
 from shared.errors import MyMoteError
 
 READS = ("GET", "HEAD", "OPTIONS")
 IN_URL = ("userid", "webapi_key")  # of every call
 CLIENT_GONE = 499
+REPLAYED = "Idempotency-Replayed"
 
 
 async def audited(
@@ -29,10 +31,11 @@ async def audited(
     """
     if request.method in READS:
         return await answer(request)
-    status, made = 500, ""
+    status, made, replayed = 500, "", False
     try:
         response = await answer(request)
         status, made = response.status_code, response.headers.get("Location", "")
+        replayed = REPLAYED in response.headers
         return response
     except Exception as error:
         status = _status_of(error)
@@ -47,6 +50,7 @@ async def audited(
             address=client_address(request),
             targets=_targets(request, made),
             device_ids=_device_ids(request),
+            replayed=replayed,
         )
         await record(resources.audit, resources.timeline, act)
 
@@ -75,5 +79,6 @@ def _targets(request: Request, location: str) -> dict[str, str]:
 
 def _device_ids(request: Request) -> tuple[str, ...]:
     many = getattr(request.state, "device_ids", ())
-    one = getattr(request.state, "device_id", "")
-    return tuple(dict.fromkeys([*many, *([one] if one else [])]))
+    # What is refused early has looked at no path yet.
+    one = getattr(request.state, "device_id", "") or request.path_params.get("deviceid", "")
+    return tuple(dict.fromkeys([*many, *([one] if is_device_id(one) else [])]))

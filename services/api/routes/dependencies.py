@@ -9,6 +9,7 @@ from fastapi import Depends, Header, Path, Request
 from services.api.logic import access, ids
 from services.api.logic.access import Principal
 from services.api.logic.authentication import authenticate
+from services.api.logic.sessions import person_of
 from services.api.resources import Resources
 from shared.schemas.accounts import Account
 
@@ -38,33 +39,63 @@ class Calling:
         return self.account.user_id
 
 
-async def calling(
+async def identify(request: Request) -> Calling:
+    """Whoever calls, before anything else of the call is looked at. Raises Unauthorized."""
+    user_id, key = request.path_params["userid"], request.path_params["webapi_key"]
+    if key == KEY_IN_HEADER:
+        key = request.headers.get("X-API-Key", "")
+    token = bearer_token(request.headers.get("Authorization", ""))
+    resources = opened(request)
+    if token and not key:
+        found = await person_of(resources.sessions, resources.accounts, user_id, token)
+    else:
+        found = await authenticate(resources.accounts, user_id, key, datetime.now(UTC))
+    caller = Calling(*found)
+    request.state.user_id = caller.user_id
+    request.state.caller = caller
+    return caller
+
+
+def bearer_token(authorization: str) -> str:
+    """The token of an `Authorization` header (RFC 6750, section 2.1); "" where it has none."""
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def admit(request: Request, caller: Calling, operation: str) -> None:
+    """Let the caller make this call, and note the use of its key. Raises Forbidden."""
+    access.require(caller.principal, operation)
+    if caller.principal.kind == "key":
+        address = request.client.host if request.client else ""
+        opened(request).key_uses.note(
+            caller.user_id, caller.principal.id, operation, address, datetime.now(UTC)
+        )
+
+
+def calling(
     request: Request,
-    resources: Opened,
-    userid: Annotated[
-        str, Path(description="The account's UserID.", examples=["u3f9c2d41a07be586"])
+    _userid: Annotated[
+        str,
+        Path(alias="userid", description="The account's UserID.", examples=["u3f9c2d41a07be586"]),
     ],
-    webapi_key: Annotated[
+    _webapi_key: Annotated[
         str,
         Path(
+            alias="webapi_key",
             description=(
-                "The account's API key; or `-`, and the key in the header `X-API-Key`, "
-                "so that it stands in no URL."
+                "The account's API key; or `-`, and the key in the header `X-API-Key` or a "
+                "person's session in `Authorization: Bearer`, so that neither stands in a URL."
             ),
             examples=["-"],
         ),
     ],
-    x_api_key: Annotated[
-        str, Header(description="The API key, where the path has `-` in its place.")
+    _x_api_key: Annotated[
+        str,
+        Header(alias="X-API-Key", description="The API key, where the path has `-` in its place."),
     ] = "",
 ) -> Calling:
-    """Whoever calls, if they may make this call. Raises Unauthorized, Forbidden."""
-    key = x_api_key if webapi_key == KEY_IN_HEADER else webapi_key
-    now = datetime.now(UTC)
-    caller = Calling(*await authenticate(resources.accounts, userid, key, now))
-    request.state.user_id = caller.user_id
-    request.state.caller = caller
-    access.require(caller.principal, request.scope["route"].operation_id)
+    """Whoever calls, as CustomerRoute (routes/router.py) has found out already."""
+    caller: Calling = request.state.caller
     return caller
 
 

@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from shared.errors import MyMoteError, TooMany
+from shared.errors import MyMoteError
 from shared.schemas.contract import Error
 
 log = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ async def _refused(_request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, MyMoteError) or error.status == 500:
         raise error
     headers = {}
-    if isinstance(error, TooMany) and error.retry_after is not None:
+    if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
     return error_response(error.status, str(error), headers)
 

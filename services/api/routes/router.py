@@ -1,15 +1,111 @@
-"""What all calls under `/api/user/{userid}/{webapi_key}` share."""
+"""What happens around every call."""
 
-from fastapi import APIRouter
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
-from services.api.routes.dependencies import PREFIX
+from services.api.logic.rate_limit import address_group
+from services.api.routes.auditing import audited
+from services.api.routes.dependencies import PREFIX, Calling, admit, identify, opened
+from services.api.routes.idempotency import is_idempotent, once
+from services.api.routes.json_body import with_json
+from services.api.routes.query import check_query, query_names
+from shared.errors import Unauthorized
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-class CustomerRoute(APIRoute):
-    """A call that an account's keys and people make."""
+class StrictRoute(APIRoute):
+    """A call that takes the query and the JSON body it documents, and nothing else."""
+
+    def get_route_handler(self) -> Handler:
+        """FastAPI's, behind the checks."""
+        answer = super().get_route_handler()
+        known = query_names(self.dependant)
+        body = self.body_field
+
+        async def handle(request: Request) -> Response:
+            check_query(request, known)
+            if body is not None:
+                request = await with_json(request, required=body.field_info.is_required())
+            return await answer(request)
+
+        return handle
+
+
+class PublicRoute(StrictRoute):
+    """A call of somebody yet unknown; an address makes a limited number of them."""
+
+    def get_route_handler(self) -> Handler:
+        """The strict one, behind the limit."""
+        answer = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            await _spend_as_stranger(request)
+            return await answer(request)
+
+        return handle
+
+
+class CustomerRoute(StrictRoute):
+    """A call that an account's keys and people make.
+
+    In this order: who calls (401), how often (429), whether they may (403), then the call
+    itself, once only for each Idempotency-Key. What may change something is written down
+    (routes/auditing.py), also where it is refused.
+    """
+
+    def get_route_handler(self) -> Handler:
+        """The strict one, behind all that."""
+        answer = super().get_route_handler()
+        idempotent = is_idempotent(self.dependant)
+        operation = str(self.operation_id)
+
+        async def permitted(request: Request) -> Response:
+            caller: Calling = request.state.caller
+            admit(request, caller, operation)
+            if idempotent:
+                return await once(request, caller, operation, answer)
+            return await answer(request)
+
+        async def handle(request: Request) -> Response:
+            caller = await _identified(request)
+            await _spend(request, caller)
+            return await audited(request, caller, operation, permitted)
+
+        return handle
 
 
 def customer_router(tag: str) -> APIRouter:
     """A router for calls of one kind."""
     return APIRouter(prefix=PREFIX, tags=[tag], route_class=CustomerRoute)
+
+
+def public_router(tag: str) -> APIRouter:
+    """A router for calls without an account in their path, such as signing in."""
+    return APIRouter(prefix="/api", tags=[tag], route_class=PublicRoute)
+
+
+async def _identified(request: Request) -> Calling:
+    try:
+        return await identify(request)
+    except Unauthorized:
+        # Only what fails counts: others behind the same address must not suffer.
+        await _spend_as_stranger(request)
+        raise
+
+
+async def _spend(request: Request, caller: Calling) -> None:
+    limits = opened(request).limits
+    who = f"{caller.user_id} {caller.principal.kind} {caller.principal.id}"
+    budget = await limits.calls.spend(who)
+    if request.method != "GET":
+        budget = await limits.writes.spend(who)
+    request.state.reply_headers = budget.headers
+
+
+async def _spend_as_stranger(request: Request) -> None:
+    address = request.client.host if request.client else ""
+    await opened(request).limits.strangers.spend(address_group(address))
