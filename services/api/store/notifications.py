@@ -15,7 +15,6 @@ from azure.cosmos.exceptions import (
 
 from services.api.store.cosmos import LIST_SECONDS, cosmos_call
 from services.api.store.pages import read_page
-from shared.errors import Unavailable
 from shared.schemas.documents import Notification, sortable
 
 MAX_BATCH = 100  # operations in one transaction of Cosmos DB
@@ -164,15 +163,14 @@ class Notifications:
             ("patch", (stored.notification.id, change.operations), {"if_match_etag": stored.etag})
             for stored, change in changes
         ]
-        try:
-            async with cosmos_call():
-                await self.container.execute_item_batch(
-                    operations, changes[0][0].notification.user_id
-                )
-        except CosmosBatchOperationError as error:
-            if error.status_code in MOVED_ON:
+        user_id = changes[0][0].notification.user_id
+        async with cosmos_call():
+            try:
+                await self.container.execute_item_batch(operations, user_id)
+            except CosmosBatchOperationError as error:
+                if error.status_code not in MOVED_ON:
+                    raise
                 return False
-            raise Unavailable("The database does not answer; try again in a few seconds.") from None
         return True
 
     async def delete_of_device(self, user_id: str, device_id: str) -> int:
