@@ -33,7 +33,7 @@ async def devices_of_account(
     devices: Devices, gateways: Gateways, user_id: str
 ) -> list[DeviceDocument]:
     """All devices of an account, ordered by id."""
-    return await _theirs(devices, gateways, await devices.of_account(user_id))
+    return await theirs(devices, gateways, await devices.of_account(user_id))
 
 
 async def devices_of_group(
@@ -42,12 +42,13 @@ async def devices_of_group(
     """Raises NotFound for a group that the account does not have."""
     if await groups.get(user_id, group_id) is None:
         raise NotFound("This account has no group of this id; GET .../groups lists those it has.")
-    return await _theirs(devices, gateways, await devices.of_group(user_id, group_id))
+    return await theirs(devices, gateways, await devices.of_group(user_id, group_id))
 
 
-async def _theirs(
+async def theirs(
     devices: Devices, gateways: Gateways, documents: Sequence[DeviceDocument]
 ) -> list[DeviceDocument]:
+    """Those of an account's entries that are still the account's."""
     return [each for each in documents if await _is_theirs(devices, gateways, each)]
 
 

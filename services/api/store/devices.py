@@ -12,6 +12,7 @@ from azure.cosmos.exceptions import (
 )
 
 from services.api.store.cosmos import LIST_PAGE, LIST_SECONDS, cosmos_call
+from services.api.store.device_pages import DeviceFilter, DevicesPage, read_device_page
 from shared.schemas.documents import DeviceDocument
 
 
@@ -45,6 +46,24 @@ class Devices:
         """The devices of one group, ordered by id."""
         query = "SELECT * FROM c WHERE c.group_id = @group ORDER BY c.id"
         return await self._query(query, user_id, [{"name": "@group", "value": group_id}])
+
+    async def ids_of_group(self, user_id: str, group_id: str) -> list[str]:
+        """The device ids of one group, ordered."""
+        query = "SELECT VALUE c.device_id FROM c WHERE c.group_id = @group"
+        async with cosmos_call(LIST_SECONDS):
+            found = self.container.query_items(
+                query,
+                parameters=[{"name": "@group", "value": group_id}],
+                partition_key=user_id,
+                max_item_count=LIST_PAGE,
+            )
+            return sorted([str(each) async for each in found])
+
+    async def page(
+        self, user_id: str, wanted: DeviceFilter, limit: int, cursor: str = ""
+    ) -> DevicesPage:
+        """At most `limit`. Raises InvalidRequest for a cursor of another list."""
+        return await read_device_page(self.container, user_id, wanted, limit, cursor)
 
     async def put(self, device: DeviceDocument, etag: str | None = None) -> bool:
         """Create, or replace what has this ETag; False where somebody else did meanwhile."""
