@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from services.api.logic.usage import writing
 from services.api.middleware import RequestRecorder
 from services.api.resources import Resources, open_resources
 from services.api.routes import (
@@ -68,7 +69,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_resources(settings) as resources:
+        async with open_resources(settings) as resources, writing(resources.key_uses):
             app.state.resources = resources
             yield
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from services.api.logic.accounts import AccountStores
 from services.api.logic.rate_limit import RateLimits, new_rate_limits
 from services.api.logic.usage import UsageLog
 from services.api.settings import ApiSettings
@@ -80,6 +81,17 @@ class Resources:
     firmware: FirmwareVersions
     namespaces: Namespaces
     key_uses: UsageLog
+
+    @property
+    def making_accounts(self) -> AccountStores:
+        """What making an account needs."""
+        return AccountStores(
+            accounts=self.accounts,
+            queues=self.queues,
+            namespaces=self.namespaces,
+            duplicate_window=self.settings.queue_duplicate_window,
+            accounts_per_namespace=self.settings.accounts_per_namespace,
+        )
 
 
 @asynccontextmanager

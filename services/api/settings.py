@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, SecretStr
 
 from shared.database import AUDIT, DAY_SECONDS, NOTIFICATIONS
 from shared.settings import AzureSettings, ServiceSettings
@@ -15,6 +15,12 @@ class ApiSettings(AzureSettings, ServiceSettings):
 
     # How long an account's queue knows a message id again (design.md, "Where it is kept").
     queue_duplicate_window: timedelta = timedelta(days=1)
+
+    # A Standard namespace takes about as many (design.md, "Where it is kept").
+    accounts_per_namespace: PositiveInt = 2000
+
+    # What opens /api/operator, 32 characters at least; absent: nothing does.
+    operator_key: SecretStr | None = Field(None, min_length=32)
 
     # How long these are kept; `mymote-operator provision` puts it into force.
     notification_days: int = Field(90, ge=1, le=3650)

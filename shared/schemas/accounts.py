@@ -72,6 +72,7 @@ class Account(BaseModel):
     telephone: str = ""
     servicebus_namespace: str  # a name in the settings' list of namespaces
     queue: str  # user-{user_id}
+    queue_renewal_until: datetime | None = None  # its key is being renewed; nobody else may
     api_keys: list[ApiKey]
     members: list[Member] = Field(default_factory=list)
     invitations: list[Invitation] = Field(default_factory=list)

@@ -10,7 +10,6 @@ from services.api.logic.ids import new_device_key, new_user_id
 from services.api.logic.manufacturing import Manufactured, manufacture
 from services.api.resources import Resources
 from services.api.settings import ApiSettings
-from services.api.store.queues import Queues
 from stack.local import LocalStack
 
 
@@ -50,11 +49,9 @@ def stores_of(resources: Resources) -> pairing.Stores:
 
 async def new_customer(resources: Resources) -> Customer:
     made = await create_account(
-        resources.accounts,
-        Queues(resources.azure),
+        resources.making_accounts,
         user_id=new_user_id(),
         username=f"customer {secrets.token_hex(2)}",
-        duplicate_window=resources.settings.queue_duplicate_window,
     )
     return Customer(made.account.user_id, made.api_key, made.queue_connection_string)
 

@@ -19,7 +19,6 @@ from services.api.logic.ids import new_device_key, new_user_id
 from services.api.logic.manufacturing import manufacture
 from services.api.resources import Resources
 from services.api.settings import ApiSettings
-from services.api.store.queues import Queues
 from shared.schemas.documents import DeviceDocument, Ledger
 from stack.local import LocalStack
 from tests.ingest.mqtt_gateway import Gateway
@@ -47,11 +46,7 @@ class Platform:
 
     async def owner(self) -> Owner:
         made = await create_account(
-            self.resources.accounts,
-            Queues(self.resources.azure),
-            user_id=new_user_id(),
-            username="tester",
-            duplicate_window=self.resources.settings.queue_duplicate_window,
+            self.resources.making_accounts, user_id=new_user_id(), username="tester"
         )
         return Owner(made.account.user_id, made.queue_connection_string)
 

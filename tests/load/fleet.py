@@ -10,7 +10,6 @@ from services.api.logic.accounts import create_account
 from services.api.logic.ids import device_id_of, new_device_key, new_user_id
 from services.api.logic.manufacturing import GATEWAY_TYPE
 from services.api.resources import Resources
-from services.api.store.queues import Queues
 from shared.schemas.documents import DeviceDocument, Gateway, Pairing
 
 AT_ONCE = 6
@@ -36,13 +35,7 @@ async def make_member(resources: Resources, gateways: int = 1) -> Member:
     none.
     """
     user_id = new_user_id()
-    await create_account(
-        resources.accounts,
-        Queues(resources.azure),
-        user_id=user_id,
-        username="load",
-        duplicate_window=resources.settings.queue_duplicate_window,
-    )
+    await create_account(resources.making_accounts, user_id=user_id, username="load")
     device_ids = [await _make_gateway(resources, user_id) for _ in range(gateways)]
     return Member(user_id, tuple(device_ids))
 

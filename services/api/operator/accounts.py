@@ -1,5 +1,6 @@
 """`account` and `group` commands."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -8,16 +9,17 @@ import typer
 from services.api.logic.accounts import add_key, create_account, create_group
 from services.api.logic.devices import devices_of_account
 from services.api.logic.ids import check_user_id, new_group_id, new_user_id
-from services.api.operator.output import Row, print_fields, print_rows
+from services.api.operator.output import Row, print_fields, print_pages
 from services.api.operator.runner import AsJson, run
 from services.api.resources import Resources
-from services.api.store.queues import Queues
 from shared.errors import NotFound
 from shared.schemas.accounts import Account
 from shared.schemas.documents import GroupDocument
 
 account_app = typer.Typer(no_args_is_help=True, help="Customers, their API keys and queues.")
 group_app = typer.Typer(no_args_is_help=True, help="Groups of an account's devices.")
+
+LIST_PAGE = 500
 
 UserId = Annotated[str, typer.Option(help="The account's user id.")]
 
@@ -32,13 +34,7 @@ class Created:
 
 async def make_account(resources: Resources, *, user_id: str, username: str) -> Created:
     """An account with its queue and first API key."""
-    made = await create_account(
-        resources.accounts,
-        Queues(resources.azure),
-        user_id=user_id,
-        username=username,
-        duplicate_window=resources.settings.queue_duplicate_window,
-    )
+    made = await create_account(resources.making_accounts, user_id=user_id, username=username)
     fields: dict[str, object] = {
         "user_id": made.account.user_id,
         "username": made.account.username,
@@ -94,12 +90,11 @@ def account_new_key(
 
 @account_app.command("list")
 def account_list(as_json: AsJson = False) -> None:
-    """Every account with its namespace and queue."""
-    accounts = run(lambda resources: resources.accounts.all(), as_json=as_json)
-    print_rows(
-        [_account_row(account) for account in accounts],
+    """Every account with its namespace and queue, as the database keeps them."""
+    empty = "No accounts yet. Make one: mymote-operator account create --username NAME"
+    run(
+        lambda resources: print_pages(_account_pages(resources), as_json=as_json, empty=empty),
         as_json=as_json,
-        empty="No accounts yet. Make one: mymote-operator account create --username NAME",
     )
 
 
@@ -150,6 +145,15 @@ def group_create(
     said = "Group created." if created else "A group of this id exists already; it was left as is."
     fields: dict[str, object] = {"user_id": user_id, "group_id": group.id, "created": created}
     print_fields(fields, as_json=as_json, said=said)
+
+
+async def _account_pages(resources: Resources) -> AsyncIterator[list[dict[str, object]]]:
+    cursor = ""
+    while True:
+        page = await resources.accounts.page(LIST_PAGE, cursor)
+        yield [_account_row(account) for account in page.accounts]
+        if not (cursor := page.next):
+            return
 
 
 def _account_row(account: Account) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """`gateway` commands."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import asdict
 from typing import Annotated
 
@@ -10,7 +11,7 @@ from services.api.logic import pairing
 from services.api.logic.ids import check_device_id, new_device_key
 from services.api.logic.intervals import current
 from services.api.logic.manufacturing import Manufactured, manufacture
-from services.api.operator.output import Row, print_fields, print_rows
+from services.api.operator.output import Row, print_fields, print_pages, print_rows
 from services.api.operator.runner import AsJson, pairing_stores, run
 from services.api.resources import Resources
 from shared.errors import NotFound
@@ -18,6 +19,7 @@ from shared.schemas.documents import Gateway
 
 gateway_app = typer.Typer(no_args_is_help=True, help="The inventory, and who owns what.")
 
+LIST_PAGE = 500
 AT_ONCE = 4  # IoT Hub takes 100 registry calls a minute and unit
 
 DeviceId = Annotated[str, typer.Option(help="X400_ and 40 hex digits.")]
@@ -60,11 +62,10 @@ def gateway_manufacture(
 @gateway_app.command("list")
 def gateway_list(as_json: AsJson = False) -> None:
     """The inventory with each gateway's present owner."""
-    gateways = run(lambda resources: resources.gateways.all(), as_json=as_json)
-    print_rows(
-        [_gateway_row(gateway) for gateway in gateways],
+    empty = "No gateways yet. Make one: mymote-operator gateway manufacture"
+    run(
+        lambda resources: print_pages(_gateway_pages(resources), as_json=as_json, empty=empty),
         as_json=as_json,
-        empty="No gateways yet. Make one: mymote-operator gateway manufacture",
     )
 
 
@@ -139,6 +140,15 @@ def gateway_unpair(user_id: UserId, device_id: DeviceId, as_json: AsJson = False
         as_json=as_json,
     )
     print_fields({"user_id": user_id, "device_id": device_id}, as_json=as_json, said="Unpaired.")
+
+
+async def _gateway_pages(resources: Resources) -> AsyncIterator[list[Row]]:
+    cursor = ""
+    while True:
+        page = await resources.gateways.page(LIST_PAGE, cursor)
+        yield [_gateway_row(gateway) for gateway in page.gateways]
+        if not (cursor := page.next):
+            return
 
 
 def _gateway_row(gateway: Gateway) -> dict[str, object]:

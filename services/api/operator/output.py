@@ -1,7 +1,7 @@
 """What a command prints: a table or fields for people, one JSON value for programs."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 import typer
 from rich.console import Console
@@ -40,6 +40,35 @@ def print_rows(rows: Sequence[Row], *, as_json: bool, empty: str) -> None:
     for row in rows:
         table.add_row(*(Text(_one_line(value)) for value in row.values()))
     # As wide as the rows are, whatever the terminal: an id that is broken cannot be copied.
+    Console(width=WIDEST).print(table)
+
+
+async def print_pages(pages: AsyncIterator[Sequence[Row]], *, as_json: bool, empty: str) -> None:
+    """Very many things, each page as it comes; JSON is one list all the same."""
+    printed = 0
+    widths: dict[str, int] = {}
+    async for rows in pages:
+        for number, row in enumerate(rows, printed):
+            if as_json:
+                typer.echo(("[" if number == 0 else ",\n ") + json.dumps(row), nl=False)
+        if rows and not as_json:
+            _print_page(rows, widths)
+        printed += len(rows)
+    if as_json:
+        typer.echo("]" if printed else "[]")
+    elif not printed:
+        typer.echo(empty)
+
+
+def _print_page(rows: Sequence[Row], widths: dict[str, int]) -> None:
+    """Under the page before: its header is the only one, and its columns are as wide at least."""
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=not widths)
+    for name in rows[0]:
+        longest = max(len(_one_line(row[name])) for row in rows)
+        widths[name] = max(widths.get(name, len(name)), longest)
+        table.add_column(name, no_wrap=True, min_width=widths[name])
+    for row in rows:
+        table.add_row(*(Text(_one_line(value)) for value in row.values()))
     Console(width=WIDEST).print(table)
 
 

@@ -1,7 +1,7 @@
 """Container `accounts`."""
 
-from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 from azure.core import MatchConditions
 from azure.cosmos.aio import ContainerProxy
@@ -11,8 +11,17 @@ from azure.cosmos.exceptions import (
     CosmosResourceNotFoundError,
 )
 
-from services.api.store.cosmos import LIST_PAGE, LIST_SECONDS, cosmos_call
+from services.api.store.cosmos import LIST_SECONDS, cosmos_call
+from services.api.store.feed import read_feed
 from shared.schemas.accounts import Account
+
+
+@dataclass(frozen=True)
+class AccountPage:
+    """Some accounts, and the cursor of the next page; "" after the last."""
+
+    accounts: list[Account]
+    next: str
 
 
 @dataclass(frozen=True)
@@ -58,18 +67,23 @@ class Accounts:
             return False
         return True
 
-    async def all(self) -> list[Account]:
-        """Every account of the platform, for its operator."""
-        async with cosmos_call(LIST_SECONDS):
-            items = [item async for item in self.container.read_all_items(max_item_count=LIST_PAGE)]
-        return sorted((Account.model_validate(item) for item in items), key=lambda a: a.user_id)
+    async def page(self, limit: int, cursor: str = "") -> AccountPage:
+        """Accounts of the whole platform, for its operator; costs what the page holds.
 
-    async def count_by_namespace(self) -> Counter[str]:
-        """How many accounts each Service Bus namespace holds."""
-        query = "SELECT c.servicebus_namespace FROM c"
+        Raises InvalidRequest for a cursor that no page gave.
+        """
+        page = await read_feed(self.container, limit=limit, cursor=cursor)
+        return AccountPage([Account.model_validate(item) for item in page.items], page.next)
+
+    async def count_in(self, namespace: str) -> int:
+        """How many accounts a Service Bus namespace holds; reads all partitions' index."""
+        query = "SELECT VALUE COUNT(1) FROM c WHERE c.servicebus_namespace = @namespace"
         async with cosmos_call(LIST_SECONDS):
-            items = self.container.query_items(query, max_item_count=LIST_PAGE)
-            return Counter([item["servicebus_namespace"] async for item in items])
+            found = self.container.query_items(
+                query, parameters=[{"name": "@namespace", "value": namespace}]
+            )
+            counts: list[Any] = [count async for count in found]
+        return sum(counts)
 
     async def ping(self) -> None:
         """Return when the database answers."""

@@ -10,8 +10,17 @@ from azure.cosmos.exceptions import (
     CosmosResourceNotFoundError,
 )
 
-from services.api.store.cosmos import LIST_PAGE, LIST_SECONDS, cosmos_call
+from services.api.store.cosmos import cosmos_call
+from services.api.store.feed import read_feed
 from shared.schemas.documents import Gateway
+
+
+@dataclass(frozen=True)
+class GatewayPage:
+    """Some gateways, and the cursor of the next page; "" after the last."""
+
+    gateways: list[Gateway]
+    next: str
 
 
 @dataclass(frozen=True)
@@ -52,8 +61,11 @@ class Gateways:
             return False
         return True
 
-    async def all(self) -> list[Gateway]:
-        """The whole inventory, ordered by device id, for the platform's operator."""
-        async with cosmos_call(LIST_SECONDS):
-            items = [item async for item in self.container.read_all_items(max_item_count=LIST_PAGE)]
-        return sorted((Gateway.model_validate(item) for item in items), key=lambda g: g.id)
+    async def page(self, limit: int, cursor: str = "") -> GatewayPage:
+        """The inventory as the database keeps it, for the platform's operator; costs what the
+        page holds.
+
+        Raises InvalidRequest for a cursor that no page gave.
+        """
+        page = await read_feed(self.container, limit=limit, cursor=cursor)
+        return GatewayPage([Gateway.model_validate(item) for item in page.items], page.next)
