@@ -1,13 +1,11 @@
 """Sessions of people: found by their token, listed, ended."""
 
-import hashlib
-import hmac
-import secrets
 from datetime import UTC, datetime, timedelta
 
 from services.api.documents.sessions import Session
 from services.api.logic.access import ROLE_SCOPES, Principal
 from services.api.logic.ids import is_user_id
+from services.api.logic.tokens import account_of, digest, new_token
 from services.api.store.accounts import Accounts
 from services.api.store.sessions import SessionPage, Sessions
 from shared.errors import Forbidden, NotFound, Unauthorized
@@ -19,14 +17,9 @@ MAX_AGENT = 200  # characters
 _NOT_SIGNED_IN = "This session has ended or never was; sign in again."
 
 
-def new_token(user_id: str) -> str:
-    """256 random bits, after the account that it opens: so a point read finds it."""
-    return f"{user_id}.{secrets.token_hex(32)}"
-
-
 def session_id_of(token: str) -> str:
     """Tells nothing of the token, so it may be shown and stand in a path."""
-    return hashlib.sha256(token.encode(errors="replace")).hexdigest()[:32]
+    return digest(token)[:32]
 
 
 async def person_of(
@@ -36,8 +29,7 @@ async def person_of(
 
     Two point reads. Raises Unauthorized, with the same words whatever is wrong; Unavailable.
     """
-    named, _, _ = token.partition(".")
-    if not is_user_id(user_id) or not hmac.compare_digest(named.encode(), user_id.encode()):
+    if not is_user_id(user_id) or account_of(token) != user_id:
         raise Unauthorized(_NOT_SIGNED_IN)
     found = await sessions.get(user_id, session_id_of(token))
     account = await accounts.get(user_id)
