@@ -8,6 +8,7 @@ import uuid
 from prometheus_client import Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.api.routes.errors import error_response
@@ -32,6 +33,10 @@ PROBES = ("/healthz", "/readyz", "/metrics")
 # FastAPI names the matched route in the scope for its own routes only.
 FIXED_PATHS = (*PROBES, "/openapi.json")
 
+MAX_PATH = 4096
+MAX_QUERY = 16 * 1024  # cursors are long
+MAX_HEADERS = 32 * 1024
+
 HEADERS = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",  # API keys stand in URLs by contract
@@ -50,6 +55,8 @@ class RequestRecorder:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        # What answers GET answers HEAD; the server leaves the body away.
+        inner = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
         given = Headers(scope=scope).get(CORRELATION_HEADER, "")
         correlation = given if _CORRELATION_ID.fullmatch(given) else uuid.uuid4().hex
         token = correlation_id.set(correlation)
@@ -62,13 +69,16 @@ class RequestRecorder:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers[CORRELATION_HEADER] = correlation
-                more = scope.get("state", {}).get("reply_headers", {})  # of the call's route
+                more = inner.get("state", {}).get("reply_headers", {})  # of the call's route
                 for name, value in (HEADERS | more).items():
                     headers.setdefault(name, value)
             await send(message)
 
         try:
-            await self.app(scope, receive, send_with_headers)
+            if refusal := _too_long(scope):
+                await refusal(scope, receive, send_with_headers)
+            else:
+                await self.app(inner, receive, send_with_headers)
         except ClientDisconnect:
             status = CLIENT_GONE
         except Exception:
@@ -79,13 +89,24 @@ class RequestRecorder:
             reply = error_response(500, sentence)
             await reply(scope, receive, send_with_headers)
         finally:
-            _record(scope, status, time.perf_counter() - started)
+            _record(scope["method"], inner, status, time.perf_counter() - started)
             correlation_id.reset(token)
 
 
-def _record(scope: Scope, status: int, seconds: float) -> None:
+def _too_long(scope: Scope) -> Response | None:
+    """The refusal of what no call of ours needs."""
+    if len(scope["raw_path"]) > MAX_PATH:
+        return error_response(414, f"The path is {MAX_PATH} bytes at most; are its ids right?")
+    if len(scope["query_string"]) > MAX_QUERY:
+        return error_response(414, f"The query is {MAX_QUERY} bytes at most.")
+    if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADERS:
+        return error_response(431, f"The headers are {MAX_HEADERS} bytes at most.")
+    return None
+
+
+def _record(method: str, scope: Scope, status: int, seconds: float) -> None:
     route = _route(scope)
-    method = scope["method"] if scope["method"] in _METHODS else "(other)"
+    method = method if method in _METHODS else "(other)"
     REQUESTS.labels(method, route, status).inc()
     SECONDS.labels(route).observe(seconds)
     state = scope.get("state", {})

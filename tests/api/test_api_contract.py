@@ -175,11 +175,6 @@ async def test_health_and_documents(client: httpx.AsyncClient) -> None:
     assert ready.json()["checks"] == {"cosmos": "ok", "iothub": "ok"}
     metrics = (await client.get("/metrics")).text
     assert 'mymote_api_requests_total{method="GET",route="/healthz",status="200"}' in metrics
-    paths = (await client.get("/openapi.json")).json()["paths"]
-    operations = [one for methods in paths.values() for one in methods.values()]
-    assert len(operations) == 9
-    assert len({one["operationId"] for one in operations}) == 9
-    assert all("422" not in one["responses"] for one in operations)
     assert (await client.get("/docs")).status_code == 200
     home = await client.get("/")
     assert home.text.count("curl ") == 9

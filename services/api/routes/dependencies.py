@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import Depends, Header, Path, Request
+from fastapi import Depends, Path, Request
 
 from services.api.logic import access, ids
 from services.api.logic.access import Principal
@@ -89,10 +89,6 @@ def calling(
             examples=["-"],
         ),
     ],
-    _x_api_key: Annotated[
-        str,
-        Header(alias="X-API-Key", description="The API key, where the path has `-` in its place."),
-    ] = "",
 ) -> Calling:
     """Whoever calls, as CustomerRoute (routes/router.py) has found out already."""
     caller: Calling = request.state.caller

@@ -7,6 +7,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from shared.errors import MyMoteError
 from shared.schemas.contract import Error
@@ -64,6 +65,8 @@ _MEANING = {
     ),
 }
 
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
 _PLAIN = {
     404: "There is nothing at this path; /docs lists the calls.",
     405: "This path does not take this method; /docs lists the calls.",
@@ -108,12 +111,24 @@ async def _refused(_request: Request, error: Exception) -> JSONResponse:
     return error_response(error.status, str(error), headers)
 
 
-async def _http(_request: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HTTPException):
         raise error
     sentence = _PLAIN.get(error.status_code, str(error.detail))
-    headers = dict(error.headers) if error.headers else None
+    headers = dict(error.headers) if error.headers else {}
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(_allowed(request))
     return error_response(error.status_code, sentence, headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    """All methods of a path; Starlette knows those of the first route alone."""
+    found = []
+    for method in _METHODS:
+        scope = {**request.scope, "method": method}
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes):
+            found += [method, "HEAD"] if method == "GET" else [method]
+    return found
 
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:
