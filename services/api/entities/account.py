@@ -4,8 +4,9 @@ from datetime import datetime
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.config import JsonDict
 
-_PROFILE = {
+_PROFILE: JsonDict = {
     "user_id": "u3f9c2d41a07be586",
     "username": "Acme Ltd",
     "company": "Acme Ltd, Plant 2",
@@ -22,7 +23,7 @@ Username = Annotated[
 
 
 class Profile(BaseModel):
-    """ACCOUNT: who the customer is."""
+    """PROFILE: who the customer is."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_PROFILE]})
 

@@ -68,7 +68,7 @@ class KeyUse(BaseModel):
 
 
 class Key(BaseModel):
-    """APIKEY: an API key as its account's owners see it. The key itself is stored nowhere."""
+    """KEY: an API key as its account's owners see it. The key itself is stored nowhere."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_KEY]})
 
@@ -84,7 +84,7 @@ class Key(BaseModel):
 
 
 class NewKey(Key):
-    """NEWAPIKEY: the one reply that holds the key itself. Keep it, it cannot be shown again."""
+    """NEWKEY: the one reply that holds the key itself. Keep it, it cannot be shown again."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_NEW_KEY]})
 

@@ -1,8 +1,9 @@
 """The account's queue in requests and replies."""
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
-_QUEUE = {
+_QUEUE: JsonDict = {
     "name": "user-u3f9c2d41a07be586",
     "namespace": "mymote-1",
     "connection_string": (

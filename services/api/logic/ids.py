@@ -10,6 +10,7 @@ from shared.errors import InvalidRequest
 _USER_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,49}")
 _GROUP_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DEVICE_ID = re.compile(r"X400_[0-9a-f]{40}")
+_KEY_ID = re.compile(r"[0-9a-f]{16}")
 _OTA_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _RECORD_ID = re.compile(r"[A-Za-z0-9_.-]{1,255}")
 _DEVICE_KEY = re.compile(r"[0-9A-Za-z]{64}")
@@ -73,6 +74,13 @@ def check_group_id(text: str) -> str:
     """Raises InvalidRequest."""
     if not _GROUP_ID.fullmatch(text):
         raise InvalidRequest("A group id is 1 to 64 letters, digits, '_' and '-'.")
+    return text
+
+
+def check_key_id(text: str) -> str:
+    """The id of an API key. Raises InvalidRequest."""
+    if not _KEY_ID.fullmatch(text):
+        raise InvalidRequest("The id of an API key is 16 lower-case hex digits.")
     return text
 
 

@@ -24,7 +24,6 @@ class MadeKey:
 
     key: ApiKey
     secret: str
-    account: Account  # with the key in it
 
 
 def key_of(account: Account, key_id: str) -> ApiKey:
@@ -56,10 +55,10 @@ async def make_key(
     secret = new_api_key()
     new = _new_key(secret, name, scopes, by, now)
     new.expires_at = _checked_expiry(expires_at, now)
-    account = await change_account(
+    await change_account(
         accounts, user_id, lambda account: _with_keys(account, _added(account.api_keys, new, now))
     )
-    return MadeKey(new, secret, account)
+    return MadeKey(new, secret)
 
 
 async def edit_key(
@@ -70,7 +69,7 @@ async def edit_key(
     *,
     if_match: str | None,
     now: datetime,
-) -> tuple[ApiKey, Account]:
+) -> ApiKey:
     """Name, scopes or expiry. Raises InvalidRequest, NotFound, Changed, Conflict."""
     expires_at = changes.get("expires_at")
     if isinstance(expires_at, datetime):
@@ -84,8 +83,7 @@ async def edit_key(
             return account
         return _keeping_a_way_in(account, _replaced(account.api_keys, edited))
 
-    account = await change_account(accounts, user_id, change)
-    return key_of(account, key_id), account
+    return key_of(await change_account(accounts, user_id, change), key_id)
 
 
 async def renew_key(
@@ -124,7 +122,7 @@ async def renew_key(
         return _with_keys(account, _replaced(keys, ending))
 
     account = await change_account(accounts, user_id, change)
-    return MadeKey(key_of(account, _id_of(secret)), secret, account)
+    return MadeKey(key_of(account, _id_of(secret)), secret)
 
 
 async def revoke_key(

@@ -52,11 +52,14 @@ class UsageLog:
         return uses
 
     async def tidy(self, user_id: str, kept: Collection[str]) -> None:
-        """Forget the keys that an account no longer has."""
-        for use in await self._store.of_account(user_id):
-            if use.id not in kept:
-                self._pending.pop(use.id, None)
-                await self._store.delete(user_id, use.id)
+        """Forget the keys that an account no longer has; what fails, the next call does."""
+        try:
+            for use in await self._store.of_account(user_id):
+                if use.id not in kept:
+                    self._pending.pop(use.id, None)
+                    await self._store.delete(user_id, use.id)
+        except MyMoteError as error:
+            log.warning("the use of revoked API keys is forgotten later: %s", error)
 
     async def write(self) -> None:
         """Write what was counted; what cannot be written is kept for the next time."""
