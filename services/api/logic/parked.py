@@ -5,11 +5,12 @@ waits for a first owner needs none: ingest delivers it by itself.
 """
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
+from services.api.logic.ids import check_record_id
 from services.api.store.accounts import Accounts
 from services.api.store.gateways import Gateways
 from services.api.store.parked import Filter, Page, Parked
@@ -18,12 +19,12 @@ from shared.errors import Conflict, InvalidRequest, NotFound
 from shared.schemas.documents import ParkedMessage, Redelivery
 
 MAX_PAGE = 1000
+MAX_CHANGED = 500  # in one call of `change_some`
 BATCH = 100  # messages read at once where all are meant
 AT_ONCE = 8
 ORDERABLE = ("malformed", "over_quota")
 # A call to the database takes 5 s at most: an order that is not there after this never will be.
 ORDERING = timedelta(minutes=1)
-_ID = re.compile(r"[^/\\?#\x00-\x1f\x7f]{1,255}")
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,24 @@ def discard_all(stores: Stores, wanted: Filter, total: int) -> AsyncIterator[Pro
     return _all(stores, wanted, total, discard)
 
 
+async def change_some(
+    stores: Stores, wanted: Filter, verb: Literal["redeliver", "discard"]
+) -> tuple[Progress, bool]:
+    """What a filter matches, MAX_CHANGED of it at most; and whether there is more.
+
+    Raises InvalidRequest where none of the reasons can be ordered.
+    """
+    if verb == "redeliver":
+        wanted = to_redeliver(wanted)
+    total = await stores.parked.count(wanted)
+    progress = Progress()
+    some = min(total, MAX_CHANGED)
+    steps = redeliver_all if verb == "redeliver" else discard_all
+    async for step in steps(stores, wanted, some):
+        progress = step
+    return progress, total > some
+
+
 async def held(stores: Stores) -> list[Held]:
     """The accounts whose queues refuse now, with what waits for each."""
     partitions: dict[str, list[str]] = {}
@@ -157,7 +176,7 @@ async def held(stores: Stores) -> list[Held]:
     return await asyncio.gather(*map(look, sorted(partitions)))
 
 
-def body_of(body: bytes) -> tuple[str, str]:
+def body_of(body: bytes) -> tuple[str, Literal["text", "hex"]]:
     """A body for people, and its encoding: `text` where it is printable UTF-8, else `hex`."""
     try:
         text = body.decode()
@@ -169,9 +188,7 @@ def body_of(body: bytes) -> tuple[str, str]:
 
 
 async def _get(stores: Stores, holder: str, message_id: str) -> tuple[ParkedMessage, str]:
-    if not _ID.fullmatch(message_id):
-        raise InvalidRequest("A message's id is 1 to 255 characters, without '/', '\\', '?', '#'.")
-    found = await stores.parked.get(holder, message_id)
+    found = await stores.parked.get(holder, check_record_id(message_id))
     if found is None:
         raise NotFound("No such message is parked here; it may have been delivered meanwhile.")
     return found
@@ -188,7 +205,7 @@ async def _require_orderable(stores: Stores, message: ParkedMessage) -> None:
 
 _NEEDS_NO_ORDER = {
     "refused": "The account's queue refused it: ingest delivers it, in order, when the queue takes "
-    "again. See `parked held`.",
+    "again.",
     "no_owner": "It waits for the gateway's first owner, who gets it by being paired: "
     "have the gateway paired.",
 }

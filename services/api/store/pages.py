@@ -39,10 +39,11 @@ async def read_page(
     """
     values = [{"name": name, "value": value} for name, value in parameters.items()]
     mark = _mark(query, values)
+    token = _token(cursor, mark)
     found = container.query_items(
         query, parameters=values, partition_key=partition_key, max_item_count=limit
     )
-    pages = found.by_page(_token(cursor, mark))
+    pages = found.by_page(token)
     try:
         async with cosmos_call(LIST_SECONDS):
             items = [item async for item in await anext(pages)]

@@ -1,6 +1,5 @@
 """Container `parked`: messages that are not delivered yet, one partition for each holder."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,15 +8,14 @@ from azure.core import MatchConditions
 from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import (
     CosmosAccessConditionFailedError,
-    CosmosHttpResponseError,
     CosmosResourceNotFoundError,
 )
 
 from services.api.store.cosmos import LIST_SECONDS, cosmos_call
-from shared.errors import InvalidRequest
+from services.api.store.pages import read_page
 from shared.schemas.documents import ParkedMessage
 
-BAD_REQUEST = 400
+DELETED_AT_ONCE = 100
 
 
 @dataclass(frozen=True)
@@ -46,17 +44,14 @@ class Filter:
         return f" WHERE {' AND '.join(conditions)}" if conditions else ""
 
     @property
-    def parameters(self) -> list[dict[str, object]]:
+    def parameters(self) -> Mapping[str, object]:
         values: Mapping[str, object] = {
             "@device_id": self.device_id,
             "@reasons": list(self.reasons),
             "@ordered": _text(self.not_ordered_since) if self.not_ordered_since else None,
         }
-        return [
-            {"name": name, "value": value}
-            for name, value in values.items()
-            if name in self.condition
-        ]
+        condition = self.condition
+        return {name: value for name, value in values.items() if name in condition}
 
 
 @dataclass(frozen=True)
@@ -87,35 +82,23 @@ class Parked:
 
         Raises InvalidRequest for an `after` that is no page's `next`.
         """
-        try:
-            token = urlsafe_b64decode(after).decode() or None
-        except ValueError:
-            raise _no_page() from None
-        found = self.container.query_items(
+        found = await read_page(
+            self.container,
             f"SELECT * FROM c{wanted.condition} ORDER BY c.sequence_number",  # noqa: S608
-            parameters=wanted.parameters,
-            partition_key=wanted.holder,
-            max_item_count=limit,
+            wanted.parameters,
+            wanted.holder,
+            limit=limit,
+            cursor=after,
         )
-        try:
-            pages = found.by_page(token)
-            async with cosmos_call(LIST_SECONDS):
-                items = [item async for item in await anext(pages)]
-        except StopAsyncIteration:
-            return Page([], "")
-        except CosmosHttpResponseError as error:
-            if error.status_code != BAD_REQUEST or not after:
-                raise
-            raise _no_page() from None
-        following: str = getattr(pages, "continuation_token", None) or ""
-        messages = [ParkedMessage.model_validate(item) for item in items]
-        return Page(messages, urlsafe_b64encode(following.encode()).decode())
+        return Page([ParkedMessage.model_validate(item) for item in found.items], found.next)
 
     async def count(self, wanted: Filter) -> int:
         """How many there are; answered from the index."""
         found = self.container.query_items(
             f"SELECT VALUE COUNT(1) FROM c{wanted.condition}",  # noqa: S608
-            parameters=wanted.parameters,
+            parameters=[
+                {"name": name, "value": value} for name, value in wanted.parameters.items()
+            ],
             partition_key=wanted.holder,
         )
         async with cosmos_call(LIST_SECONDS):
@@ -152,10 +135,22 @@ class Parked:
             return False
         return True
 
+    async def delete_of_device(self, holder: str, device_id: str) -> int:
+        """Delete a holder's messages of one device; returns how many.
+
+        What is ordered to be redelivered meanwhile is delivered all the same.
+        """
+        wanted, deleted = Filter(holder, device_id), 0
+        while messages := (await self.page(wanted, DELETED_AT_ONCE)).messages:
+            for message in messages:
+                try:
+                    async with cosmos_call():
+                        await self.container.delete_item(message.id, holder)
+                except CosmosResourceNotFoundError:
+                    continue
+                deleted += 1
+        return deleted
+
 
 def _text(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
-
-
-def _no_page() -> InvalidRequest:
-    return InvalidRequest("This is no page of this list; leave it out to start at the first.")
