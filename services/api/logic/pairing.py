@@ -89,7 +89,7 @@ async def pair(stores: Stores, request: PairingRequest) -> Paired:
         return Paired(document, already=True, rebooted=False)
     try:
         rebooted = await _reboot(stores.hub, device_id, pairing)
-        await order_wipe(stores, document, twin.etag)
+        await order_wipe(stores, document, twin)
         document = await _settle(stores, document)
     except EndedMeanwhile:
         await clean_up(stores, document.user_id, device_id, document.paired_at)

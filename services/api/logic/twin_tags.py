@@ -1,4 +1,4 @@
-"""What the twin says of a pairing: tags, and the order to wipe.
+"""What the twin says of a pairing: tags, the order to wipe, and that no settings are left.
 
 It is written under its ETag, read before the pairing and the device's entry were. So the tags of
 a pairing that ended, or of a group that the device left, never stay.
@@ -15,6 +15,7 @@ from services.api.logic.pairing_truth import (
     read_gateway,
     require_in_force,
 )
+from shared.iothub import DeviceTwin
 from shared.iothub_refusals import TwinChanged
 from shared.schemas.documents import DeviceDocument
 
@@ -26,19 +27,24 @@ def wipe_order(started_at: datetime) -> str:
     return started_at.isoformat(timespec="microseconds")
 
 
-async def order_wipe(stores: Stores, document: DeviceDocument, etag: str) -> None:
-    """The order to wipe, and the tags. `etag` is the twin's, read before `document` was.
+async def order_wipe(stores: Stores, document: DeviceDocument, twin: DeviceTwin) -> None:
+    """The order to wipe, and the tags. `twin` was read before `document` was.
+
+    With the first order of a pairing the settings of the one before it go: so settings beside
+    an order are always that pairing's own (`services.api.logic.device_settings`).
 
     Raises EndedMeanwhile, NotFound (the hub does not know the gateway), Conflict, Unavailable.
     """
     for _ in range(ATTEMPTS):
-        wipe = {"wipe": wipe_order(document.paired_at)}
+        desired: dict[str, object] = {"wipe": wipe_order(document.paired_at)}
+        if twin.desired.get("wipe") != desired["wipe"]:
+            desired["settings"] = None
         try:
             await stores.hub.patch_twin(
-                document.device_id, desired=wipe, tags=_tags(document), etag=etag
+                document.device_id, desired=desired, tags=_tags(document), etag=twin.etag
             )
         except TwinChanged:
-            etag = (await stores.hub.get_twin(document.device_id)).etag
+            twin = await stores.hub.get_twin(document.device_id)
             document = await _in_force(stores, document)
             continue
         return
@@ -62,14 +68,22 @@ async def write_tags(stores: Stores, document: DeviceDocument) -> None:
 
 
 async def remove_tags(stores: Stores, device_id: str) -> None:
-    """Where nobody has the gateway now. Raises NotFound, Conflict, Unavailable."""
+    """And the settings, where nobody has the gateway now.
+
+    Raises NotFound, Conflict, Unavailable.
+    """
     for _ in range(ATTEMPTS):
         twin = await stores.hub.get_twin(device_id)
         gateway, _ = await read_gateway(stores.gateways, device_id)
         if intervals.current(gateway) is not None:
             return
         try:
-            await stores.hub.patch_twin(device_id, tags=dict.fromkeys(TAGS), etag=twin.etag)
+            await stores.hub.patch_twin(
+                device_id,
+                desired={"settings": None},
+                tags=dict.fromkeys(TAGS),
+                etag=twin.etag,
+            )
         except TwinChanged:
             continue
         return
