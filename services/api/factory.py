@@ -18,6 +18,7 @@ from services.api.routes import (
     docs,
     groups,
     home,
+    join,
     keys,
     notifications,
     operator,
@@ -49,10 +50,13 @@ ROUTERS = (
     account.router,
     keys.router,
     people.router,
+    people.public,
+    sessions.public,
     sessions.router,
     audit.router,
     operator.router,
     home.router,
+    join.router,
     docs.router,
 )
 GZIP_BYTES = 1000  # smaller replies are not worth the work

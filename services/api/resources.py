@@ -5,7 +5,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from services.api.logic.accounts import AccountStores
+from services.api.logic.passwords import Passwords
 from services.api.logic.rate_limit import RateLimits, new_rate_limits
+from services.api.logic.signing_in import Stores as SigningInStores
 from services.api.logic.usage import UsageLog
 from services.api.settings import ApiSettings
 from services.api.store.accounts import Accounts
@@ -15,6 +17,7 @@ from services.api.store.audit import Audit
 from services.api.store.devices import Devices
 from services.api.store.firmware import FirmwareVersions
 from services.api.store.gateways import Gateways
+from services.api.store.group_members import GroupMembers
 from services.api.store.groups import Groups
 from services.api.store.idempotency import Idempotency
 from services.api.store.ledgers import Ledgers
@@ -61,6 +64,7 @@ class Resources:
     azure: AzureClients
     accounts: Accounts
     groups: Groups
+    group_members: GroupMembers
     gateways: Gateways
     devices: Devices
     ledgers: Ledgers
@@ -81,6 +85,7 @@ class Resources:
     firmware: FirmwareVersions
     namespaces: Namespaces
     key_uses: UsageLog
+    passwords: Passwords
 
     @property
     def making_accounts(self) -> AccountStores:
@@ -91,6 +96,19 @@ class Resources:
             namespaces=self.namespaces,
             duplicate_window=self.settings.queue_duplicate_window,
             accounts_per_namespace=self.settings.accounts_per_namespace,
+        )
+
+    @property
+    def signing_in(self) -> SigningInStores:
+        """What signing in needs."""
+        return SigningInStores(
+            accounts=self.accounts,
+            people=self.people,
+            sessions=self.sessions,
+            attempts=self.attempts,
+            audit=self.audit,
+            timeline=self.timeline,
+            passwords=self.passwords,
         )
 
 
@@ -110,6 +128,7 @@ async def open_resources(settings: ApiSettings) -> AsyncIterator[Resources]:
             azure=azure,
             accounts=Accounts(database.get_container_client(ACCOUNTS.name)),
             groups=Groups(database.get_container_client(GROUPS.name)),
+            group_members=GroupMembers(database.get_container_client(DEVICES.name)),
             gateways=Gateways(database.get_container_client(GATEWAYS.name)),
             devices=Devices(database.get_container_client(DEVICES.name)),
             ledgers=Ledgers(database.get_container_client(STREAM.name)),
@@ -130,4 +149,5 @@ async def open_resources(settings: ApiSettings) -> AsyncIterator[Resources]:
             firmware=FirmwareVersions(database.get_container_client(FIRMWARE.name)),
             namespaces=Namespaces(database.get_container_client(NAMESPACES.name)),
             key_uses=UsageLog(usage),
+            passwords=Passwords(),
         )

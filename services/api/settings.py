@@ -13,6 +13,9 @@ class ApiSettings(AzureSettings, ServiceSettings):
 
     api_port: int = 8000
 
+    # Where people reach the api from outside, for links; "" is wherever a call went.
+    public_url: str = ""
+
     # How long an account's queue knows a message id again (design.md, "Where it is kept").
     queue_duplicate_window: timedelta = timedelta(days=1)
 
