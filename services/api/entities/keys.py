@@ -7,13 +7,14 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 
 from services.api.entities.moment import Moment
+from services.api.logic.ids import MAX_KEY_NAME
 from shared.schemas.accounts import Scope
 
 MAX_OVERLAP_SECONDS = 90 * 86_400
 
 KeyName = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=100, pattern=r"\S"),
+    StringConstraints(min_length=1, max_length=MAX_KEY_NAME, pattern=r"\S"),
     Field(description="What the key is for, in the owner's words.", examples=["billing server"]),
 ]
 Scopes = Annotated[

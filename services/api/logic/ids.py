@@ -6,6 +6,8 @@ import secrets
 
 from shared.errors import InvalidRequest
 
+MAX_KEY_NAME = 100
+
 # Lower case only: a queue is named after the user id, and Service Bus ignores case in names.
 _USER_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,49}")
 _GROUP_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -81,6 +83,13 @@ def check_key_id(text: str) -> str:
     """The id of an API key. Raises InvalidRequest."""
     if not _KEY_ID.fullmatch(text):
         raise InvalidRequest("The id of an API key is 16 lower-case hex digits.")
+    return text
+
+
+def check_key_name(text: str) -> str:
+    """What an API key is called. Raises InvalidRequest."""
+    if not text.strip() or len(text) > MAX_KEY_NAME:
+        raise InvalidRequest(f"A key's name is 1 to {MAX_KEY_NAME} characters.")
     return text
 
 

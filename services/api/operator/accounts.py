@@ -2,18 +2,20 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
-from services.api.logic.accounts import add_key, create_account, create_group
+from services.api.logic.accounts import create_account, create_group
+from services.api.logic.customers import OperatorStores, make_key
 from services.api.logic.devices import devices_of_account
-from services.api.logic.ids import check_user_id, new_group_id, new_user_id
+from services.api.logic.ids import check_key_name, check_user_id, new_group_id, new_user_id
 from services.api.operator.output import Row, print_fields, print_pages
 from services.api.operator.runner import AsJson, run
 from services.api.resources import Resources
 from shared.errors import NotFound
-from shared.schemas.accounts import Account
+from shared.schemas.accounts import Account, Scope
 from shared.schemas.documents import GroupDocument
 
 account_app = typer.Typer(no_args_is_help=True, help="Customers, their API keys and queues.")
@@ -74,13 +76,30 @@ def account_create(
 def account_new_key(
     user_id: UserId,
     name: Annotated[str, typer.Option(help="What the key is for.")] = "operator",
+    scope: Annotated[
+        list[Scope] | None, typer.Option(help="What it may do; may be repeated. Default: admin.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make another API key for an account, where the first was lost. The others stay valid.
 
+    Its owners see it in their audit log.
+
     Example: mymote-operator account new-key --user-id u3f9c2d41a07be586
     """
-    key = run(lambda resources: add_key(resources.accounts, user_id, name), as_json=as_json)
+
+    async def work(resources: Resources) -> str:
+        made = await make_key(
+            OperatorStores(resources.accounts, resources.audit, resources.timeline),
+            check_user_id(user_id),
+            name=check_key_name(name),
+            scopes=scope or [Scope.ADMIN],
+            expires_at=None,
+            now=datetime.now(UTC),
+        )
+        return made.secret
+
+    key = run(work, as_json=as_json)
     print_fields(
         {"user_id": user_id, "api_key": key},
         as_json=as_json,

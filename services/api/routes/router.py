@@ -43,7 +43,7 @@ class PublicRoute(StrictRoute):
         answer = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
-            await _spend_as_stranger(request)
+            await spend_as_stranger(request)
             return await answer(request)
 
         return handle
@@ -93,7 +93,7 @@ async def _identified(request: Request) -> Calling:
         return await identify(request)
     except Unauthorized:
         # Only what fails counts: others behind the same address must not suffer.
-        await _spend_as_stranger(request)
+        await spend_as_stranger(request)
         raise
 
 
@@ -106,6 +106,7 @@ async def _spend(request: Request, caller: Calling) -> None:
     request.state.reply_headers = budget.headers
 
 
-async def _spend_as_stranger(request: Request) -> None:
+async def spend_as_stranger(request: Request) -> None:
+    """Count a call that nobody vouches for. Raises TooMany."""
     address = request.client.host if request.client else ""
     await opened(request).limits.strangers.spend(address_group(address))
