@@ -96,7 +96,7 @@ class RequestRecorder:
 def _too_long(scope: Scope) -> Response | None:
     """The refusal of what no call of ours needs."""
     if len(scope["raw_path"]) > MAX_PATH:
-        return error_response(414, f"The path is {MAX_PATH} bytes at most; are its ids right?")
+        return error_response(414, f"The path is {MAX_PATH} bytes at most; send shorter ids.")
     if len(scope["query_string"]) > MAX_QUERY:
         return error_response(414, f"The query is {MAX_QUERY} bytes at most.")
     if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADERS:

@@ -82,20 +82,20 @@ def _check(value: Any) -> None:
     """Text that UTF-8 can carry, without NUL; no deeper than `MAX_DEPTH`."""
     level = [value]
     for _ in range(MAX_DEPTH + 1):
-        level = [inner for outer in level for inner in _inside(outer)]
-        if not level:
+        for each in level:
+            if isinstance(each, str):
+                _check_text(each)
+        containers = [each for each in level if isinstance(each, (list, dict))]
+        if not containers:
             return
+        level = [inner for container in containers for inner in _inside(container)]
     raise _too_deep()
 
 
-def _inside(value: Any) -> Iterator[Any]:
-    if isinstance(value, str):
-        _check_text(value)
-    elif isinstance(value, list):
-        yield from value
-    elif isinstance(value, dict):
-        yield from value
-        yield from value.values()
+def _inside(container: list[Any] | dict[str, Any]) -> Iterator[Any]:
+    yield from container
+    if isinstance(container, dict):
+        yield from container.values()
 
 
 def _check_text(text: str) -> None:

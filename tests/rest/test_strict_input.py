@@ -1,0 +1,138 @@
+"""What is asked must be what is documented; all else is refused in words that repeat nothing."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.api.routes.json_body import MAX_DEPTH, MAX_INTEGER, parse
+from shared.errors import InvalidRequest
+from tests.api.customers import Customer
+from tests.api.test_api_refusals import assert_error
+
+SECRET = "a3f5c0de" * 8
+
+MALFORMED = [
+    b"",
+    b"{",
+    b'{"a": 1,}',
+    b"\xff",
+    b"\xef\xbb\xbf{}",
+    b"NaN",
+    b'{"a": -Infinity}',
+    b'{"a": 1, "a": 2}',
+    b'{"a": [{"b": 1, "b": 1}]}',
+    b'"\\u0000"',
+    b'{"\\u0000": 1}',
+    b'["\\ud800"]',
+    b'{"\\udc00": 1}',
+    b"1e999",
+    b"-1e999",
+    b"9007199254740992",
+    b"-9007199254740992",
+    b"1" * 5000,
+    b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1),
+    b"[" * 60_000,
+]
+
+JSON_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-MAX_INTEGER, MAX_INTEGER)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text("abc"), inner),
+    max_leaves=10,
+)
+
+
+@pytest.mark.parametrize("body", MALFORMED, ids=range(len(MALFORMED)))
+def test_malformed_json_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidRequest):
+        parse(body)
+
+
+@given(JSON_VALUES)
+def test_json_keeps_its_value(value: Any) -> None:
+    assert parse(json.dumps(value).encode()) == value
+    assert parse(json.dumps(value, ensure_ascii=False, indent=1).encode()) == value
+
+
+@given(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: f"[{text}]".encode()))
+def test_any_bytes_are_a_value_or_refused(body: bytes) -> None:
+    try:
+        parse(body)
+    except InvalidRequest:
+        return
+
+
+def test_deep_json_within_the_limit_is_taken() -> None:
+    parse(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        f"{SECRET}=1",
+        f"limit=1&{SECRET}",
+        f"limit=1&limit={SECRET}",
+        f"search=%00{SECRET}",
+        f"search=%ff{SECRET}",
+        f"limit={SECRET}",
+        f"limit=0&search={SECRET}",
+        f"cursor={SECRET}",
+    ],
+)
+async def test_queries_are_read_strictly(
+    client: httpx.AsyncClient, alice: Customer, query: str
+) -> None:
+    reply = await client.get(f"{alice.base}/devices?{query}")
+    assert SECRET not in assert_error(reply, 400)
+
+
+async def test_a_call_without_parameters_says_so(
+    client: httpx.AsyncClient, alice: Customer
+) -> None:
+    reply = await client.get(f"{alice.base}/devices/group/g?limit=1")
+    assert "it takes none" in assert_error(reply, 400)
+
+
+async def test_who_calls_is_asked_first(client: httpx.AsyncClient, alice: Customer) -> None:
+    reply = await client.get(f"/api/user/{alice.user_id}/wrong/devices?no=such")
+    assert_error(reply, 401)
+
+
+async def test_overlong_requests(client: httpx.AsyncClient, alice: Customer) -> None:
+    path = await client.get(f"{alice.base}/devices/{'a' * 5000}")
+    assert "path" in assert_error(path, 414)
+    query = await client.get(f"{alice.base}/devices?search={'a' * 20_000}")
+    assert "query" in assert_error(query, 414)
+    headers = {f"X-Filler-{number}": "a" * 4000 for number in range(9)}
+    header = await client.get(f"{alice.base}/devices", headers=headers)
+    assert "headers" in assert_error(header, 431)
+
+
+async def test_head_and_allow(client: httpx.AsyncClient, alice: Customer) -> None:
+    got = await client.get(f"{alice.base}/groups")
+    head = await client.head(f"{alice.base}/groups")
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == got.headers["content-length"]
+    assert_error(await client.get("/api/user/nobody/-/groups"), 401)
+    refused = await client.put(f"{alice.base}/groups")
+    assert_error(refused, 405)
+    assert {"GET", "HEAD"} <= set(refused.headers["allow"].split(", "))
+    assert (await client.options(f"{alice.base}/groups")).headers["allow"]
+
+
+async def test_long_replies_are_compressed(client: httpx.AsyncClient) -> None:
+    plain = await client.get("/openapi.json", headers={"Accept-Encoding": "identity"})
+    small = await client.get("/openapi.json", headers={"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in plain.headers
+    assert small.headers["content-encoding"] == "gzip"
+    assert int(small.headers["content-length"]) < len(plain.content) / 4
+    assert small.json() == plain.json()
+    short = await client.get("/healthz", headers={"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in short.headers
