@@ -24,6 +24,7 @@ from urllib3.util.retry import Retry
 
 from shared.clients import AzureClients
 from shared.errors import Conflict, Unavailable
+from shared.iothub_messages import FeedbackBatch, outgoing, receive_feedback
 from shared.iothub_refusals import refusal
 
 log = logging.getLogger(__name__)
@@ -73,17 +74,48 @@ class IotHub:
         self._pending = 0
 
     async def send_message(
-        self, device_id: str, body: bytes | str, message_id: str, expiry: datetime | None = None
+        self,
+        device_id: str,
+        body: bytes | str,
+        message_id: str,
+        expiry: datetime | None = None,
+        *,
+        within: float = SEND_SECONDS,
+        feedback: bool = False,
     ) -> None:
         """Queue a user message, JSON, for a device.
 
-        The hub keeps it until `expiry`: two days at most, one hour where none is given.
+        The hub keeps it until `expiry`: two days at most, one hour where none is given. It is
+        handed over in `within` seconds or not at all, as far as this side can tell, and what
+        becomes of it is told (`receive_feedback`) where `feedback` is asked for.
         It may be sent twice under the same message id; gateways drop an id they have seen.
         Raises NotFound for a device without identity and TooMany where 50 wait for it already
         (azure-wire-facts.md, "IoT Hub, device side").
         """
-        data = body.encode() if isinstance(body, str) else body
-        await self._run(lambda hub: _send(hub, device_id, data, message_id, expiry), attempts=2)
+        deadline = time.monotonic() + within
+        await self._run(
+            lambda hub: _send(
+                hub, outgoing(device_id, body, message_id, expiry, feedback=feedback), deadline
+            ),
+            attempts=2,
+        )
+
+    async def receive_feedback(self) -> FeedbackBatch | None:
+        """What became of messages, up to 64 records; None where there is nothing to tell.
+
+        They are this caller's for a minute, and come again unless `complete_feedback` was called
+        by then. The hub keeps them for an hour.
+        """
+        batch: FeedbackBatch | None = await self._run(receive_feedback)
+        return batch
+
+    async def complete_feedback(self, batch: FeedbackBatch) -> None:
+        """Have the hub forget a batch. Raises Conflict where its minute is over."""
+        await self._run(
+            lambda hub: hub.protocol.cloud_to_device_messages.complete_feedback_notification(
+                batch.lock_token
+            )
+        )
 
     async def purge_messages(self, device_id: str) -> None:
         """Drop the user messages that wait for a device. Raises NotFound."""
@@ -186,6 +218,8 @@ class IotHub:
         for attempt in range(1, attempts + 1):
             try:
                 return call(self._client())
+            except Unavailable:
+                raise
             except Exception as error:
                 known = refusal(error)
                 if known is not None:
@@ -234,14 +268,8 @@ def _repeat_nothing(policy: Retry) -> None:
     policy.status_forcelist = ()
 
 
-def _send(
-    hub: IoTHubRegistryManager,
-    device_id: str,
-    body: bytes,
-    message_id: str,
-    expiry: datetime | None,
-) -> None:
-    """Send over the SDK's AMQP client, within a time and with the hub's reason on refusal.
+def _send(hub: IoTHubRegistryManager, message: uamqp.Message, deadline: float) -> None:
+    """Send over the SDK's AMQP client, by a time and with the hub's reason on refusal.
 
     The SDK's own `send_c2d_message` waits for ever on a connection that hangs and reports any
     refusal as a bare Exception.
@@ -252,21 +280,12 @@ def _send(
         if result != uamqp.constants.MessageSendResult.Ok:
             refusals.append(error or ConnectionError("not sent"))
 
-    message = uamqp.Message(
-        body,
-        properties=uamqp.message.MessageProperties(
-            message_id=message_id,
-            to=f"/devices/{device_id}/messages/devicebound",
-            content_type="application/json",
-            content_encoding="utf-8",
-            absolute_expiry_time=int(expiry.timestamp() * 1000) if expiry else None,
-        ),
-    )
+    if time.monotonic() > deadline:
+        raise Unavailable(NO_ANSWER)
     message.on_send_complete = settled
     client = hub.amqp_svc_client.amqp_client
     client.queue_message(message)
     client.open()
-    deadline = time.monotonic() + SEND_SECONDS
     while client.messages_pending():
         if time.monotonic() > deadline:
             raise TimeoutError

@@ -15,6 +15,7 @@ _DEVICE_ID = re.compile(r"X400_[0-9a-f]{40}")
 _KEY_ID = re.compile(r"[0-9a-f]{16}")
 _OTA_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _RECORD_ID = re.compile(r"[A-Za-z0-9_.-]{1,255}")
+_MESSAGE_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DEVICE_KEY = re.compile(r"[0-9A-Za-z]{64}")
 
 
@@ -108,4 +109,11 @@ def check_record_id(text: str) -> str:
         raise InvalidRequest(
             "The id of a notification or message is 1 to 255 letters, digits, '_', '.' and '-'."
         )
+    return text
+
+
+def check_message_id(text: str) -> str:
+    """The id of a user message, a UUID. Raises InvalidRequest."""
+    if not _MESSAGE_ID.fullmatch(text):
+        raise InvalidRequest("The id of a user message is a UUID in lower case.")
     return text
