@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(VENV)/.installed node_modules/.bin/node ## start everything on this machine; Ctrl-C stops it
+run: $(VENV)/.installed node_modules/.bin/node $(BIN)/mymote ## start everything on this machine; Ctrl-C stops it
 	@exec $(BIN)/python -m stack
 
 test: $(VENV)/.installed-dev node_modules/.bin/node ## run the tests against the real local stack (5 minutes)
@@ -53,6 +53,12 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.made
 	@echo "Installing what the checks need (once, about a minute) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@ $(VENV)/.installed
+
+# The command-line client, from whatever folder it is called (-P: without that folder's modules).
+$(BIN)/mymote: $(VENV)/.made Makefile
+	@printf '#!/bin/sh\nPYTHONPATH="%s$${PYTHONPATH:+:$$PYTHONPATH}" exec "%s/python" -P -m mymote "$$@"\n' \
+		"$(CURDIR)" "$(CURDIR)/$(BIN)" > $@
+	@chmod +x $@
 
 node_modules/.installed: package.json package-lock.json | $(VENV)/.installed
 	@echo "Installing Azurite, the local Blob Storage (once) ..."

@@ -1,0 +1,261 @@
+"""`mymote app …`, `mymote firmware …`: what runs on the gateways, over the air."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+
+from mymote import complete, names, output, progress
+from mymote.calling import calling
+from mymote.failures import usage
+from mymote.options import (
+    AsJson,
+    Device,
+    Everything,
+    IfMatch,
+    Limit,
+    Yes,
+    agreed,
+    bound,
+    if_match,
+)
+from mymote.output import Column
+
+app = typer.Typer(no_args_is_help=True, help="Apps and their versions.")
+firmware_app = typer.Typer(no_args_is_help=True, help="Firmware of the gateways.")
+
+CHUNK_BYTES = 256 * 1024
+
+APPS = (
+    Column("APP ID", "id", whole=True),
+    Column("NAME", "name"),
+    Column("LAST VERSION ID", "last_app_version_id", whole=True),
+)
+VERSIONS = (
+    Column("VERSION ID", "id", whole=True),
+    Column("VERSION", "version"),
+    Column("FROM", output.time_of("dateTime")),
+    Column("BYTES", "size", right=True),
+    Column("NOTE", "note"),
+)
+FIRMWARE = (
+    Column("FIRMWARE ID", "id", whole=True),
+    Column("TYPE", "type"),
+    Column("VERSION", "version"),
+    Column("FROM", output.time_of("dateTime")),
+    Column("BYTES", "size", right=True),
+    Column("NAME", "name"),
+    Column("NOTE", "note"),
+)
+
+AppId = Annotated[str, typer.Argument(metavar="APP", help="Its id.", autocompletion=complete.apps)]
+VersionId = Annotated[str, typer.Argument(metavar="VERSION_ID", help="As `app versions` shows it.")]
+FirmwareId = Annotated[
+    str, typer.Argument(metavar="FIRMWARE_ID", help="As `firmware list` shows it.")
+]
+
+
+@app.command("list")
+def list_apps(
+    context: typer.Context,
+    *,
+    limit: Limit = 50,
+    everything: Everything = False,
+    as_json: AsJson = False,
+) -> None:
+    """The account's apps."""
+    with calling(context) as api:
+        most = bound(limit, everything)
+        found = api.each("listApps", limit=most)
+        empty = "No apps yet; `mymote app create NAME` makes one."
+        output.listed(found, APPS, empty, most, as_json=as_json)
+
+
+@app.command("show")
+def show(context: typer.Context, app_id: AppId, as_json: AsJson = False) -> None:
+    """One app."""
+    with calling(context) as api:
+        found = api.call("getApp", appid=app_id)
+    output.shown(found, as_json=as_json)
+
+
+@app.command("create")
+def create(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="For people.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make an app; `app upload` adds its versions."""
+    with calling(context) as api:
+        made = api.call("createApp", json={"name": name})
+    output.shown(made, as_json=as_json, said="Made.")
+
+
+@app.command("edit")
+def edit(
+    context: typer.Context,
+    app_id: AppId,
+    *,
+    name: Annotated[str, typer.Option(help="For people.")],
+    etag: IfMatch = "",
+    as_json: AsJson = False,
+) -> None:
+    """Rename an app."""
+    with calling(context) as api:
+        changed = api.call("updateApp", appid=app_id, json={"name": name}, headers=if_match(etag))
+    output.shown(changed, as_json=as_json, said="Changed.")
+
+
+@app.command("delete")
+def delete(
+    context: typer.Context, app_id: AppId, *, yes: Yes = False, as_json: AsJson = False
+) -> None:
+    """Delete an app and all its versions."""
+    with calling(context) as api:
+        agreed(f"Delete the app {app_id} and all its versions?", yes)
+        reply = api.call("deleteApp", appid=app_id)
+    output.done(reply, "Deleted.", as_json=as_json)
+
+
+@app.command("versions")
+def versions(
+    context: typer.Context,
+    app_id: AppId,
+    *,
+    limit: Limit = 50,
+    everything: Everything = False,
+    as_json: AsJson = False,
+) -> None:
+    """An app's versions."""
+    with calling(context) as api:
+        most = bound(limit, everything)
+        found = api.each("listAppVersions", appid=app_id, limit=most)
+        empty = "No versions yet; `mymote app upload` adds one."
+        output.listed(found, VERSIONS, empty, most, as_json=as_json)
+
+
+@app.command("show-version")
+def show_version(
+    context: typer.Context, app_id: AppId, version_id: VersionId, as_json: AsJson = False
+) -> None:
+    """One version of an app."""
+    with calling(context) as api:
+        found = api.call("getAppVersion", appid=app_id, appversionid=version_id)
+    output.shown(found, as_json=as_json)
+
+
+@app.command("upload")
+def upload(
+    context: typer.Context,
+    app_id: AppId,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The app, as it is built.")],
+    *,
+    version: Annotated[str, typer.Option(help="a.b.c, each 0 to 255.")],
+    note: Annotated[str, typer.Option(help="What is new.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Upload a new version of an app.
+
+    Example: mymote app upload a1b2c3 build/pump.bin --version 1.4.0
+    """
+    from mymote.api import Body  # noqa: PLC0415
+
+    with _opened(file) as source, calling(context) as api:
+        size = os.fstat(source.fileno()).st_size
+        with progress.bar(size, "Uploading") as advance:
+            made = api.call(
+                "uploadAppVersion",
+                appid=app_id,
+                query={"version": version, "name": Path(file).name, "note": note},
+                body=Body(_read(source, advance), "application/octet-stream"),
+                headers={"Content-Length": str(size)},
+            )
+    output.shown(made, as_json=as_json, said="Uploaded.")
+
+
+@app.command("delete-version")
+def delete_version(
+    context: typer.Context,
+    app_id: AppId,
+    version_id: VersionId,
+    *,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete one version of an app."""
+    with calling(context) as api:
+        agreed(f"Delete the version {version_id}?", yes)
+        reply = api.call("deleteAppVersion", appid=app_id, appversionid=version_id)
+    output.done(reply, "Deleted.", as_json=as_json)
+
+
+@firmware_app.command("list")
+def list_firmware(
+    context: typer.Context,
+    *,
+    type_: Annotated[str, typer.Option("--type", help="For gateways of this type only.")] = "",
+    limit: Limit = 50,
+    everything: Everything = False,
+    as_json: AsJson = False,
+) -> None:
+    """Firmware that gateways can be updated to."""
+    with calling(context) as api:
+        most = bound(limit, everything)
+        found = api.each("listFirmware", query={"type": type_}, limit=most)
+        output.listed(found, FIRMWARE, "No firmware.", most, as_json=as_json)
+
+
+@firmware_app.command("show")
+def show_firmware(context: typer.Context, firmware_id: FirmwareId, as_json: AsJson = False) -> None:
+    """One firmware."""
+    with calling(context) as api:
+        found = api.call("getFirmware", firmwareid=firmware_id)
+    output.shown(found, as_json=as_json)
+
+
+def send_app(
+    context: typer.Context,
+    device: Device,
+    app_id: AppId,
+    version_id: VersionId,
+    *,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Order a gateway to install a version of an app."""
+    with calling(context) as api:
+        device_id = names.device_id(api, device)
+        agreed(f"Have {device_id} install the version {version_id}?", yes)
+        reply = api.call("sendNewApp", deviceid=device_id, appid=app_id, appversionid=version_id)
+    output.done(reply, "Ordered.", as_json=as_json)
+
+
+def send_firmware(
+    context: typer.Context,
+    device: Device,
+    firmware_id: FirmwareId,
+    *,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Order a gateway to install a firmware, now."""
+    with calling(context) as api:
+        device_id = names.device_id(api, device)
+        agreed(f"Have {device_id} install the firmware {firmware_id} now?", yes)
+        reply = api.call("sendNewFirmware", deviceid=device_id, firmwareid=firmware_id)
+    output.done(reply, "Ordered.", as_json=as_json)
+
+
+def _opened(file: str) -> BinaryIO:
+    try:
+        return Path(file).open("rb")
+    except OSError as error:
+        raise usage(f"{file} cannot be read ({error.strerror}).") from None
+
+
+def _read(source: BinaryIO, advance: Callable[[int], None]) -> Iterator[bytes]:
+    while chunk := source.read(CHUNK_BYTES):
+        yield chunk
+        advance(len(chunk))

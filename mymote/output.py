@@ -1,0 +1,290 @@
+"""What a command prints: tables and fields for people, JSON for programs.
+
+Ids are never cut or wrapped, so that they can be copied.
+"""
+
+import json
+import os
+import shutil
+import sys
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain, islice
+from typing import Any
+
+import typer
+
+Entity = Mapping[str, Any]
+
+SAMPLE = 500  # rows that decide how wide a table's columns are
+NARROWEST = 8  # what a column can be cut down to
+GAP = "  "
+_COLOURS = {
+    "Connected": typer.colors.GREEN,
+    "Disconnected": typer.colors.BRIGHT_BLACK,
+    "alarm": typer.colors.RED,
+    "warning": typer.colors.YELLOW,
+    "failed": typer.colors.RED,
+    "delivered": typer.colors.GREEN,
+    "paired": typer.colors.GREEN,
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """`value`: an entity's field, or what makes a text of an entity."""
+
+    title: str
+    value: str | Callable[[Entity], object]
+    whole: bool = False  # never cut, never left out: an id
+    right: bool = False
+
+    def of(self, entity: Entity) -> str:
+        """The cell."""
+        value = entity.get(self.value) if isinstance(self.value, str) else self.value(entity)
+        return text(value)
+
+
+def json_value(value: object) -> None:
+    """One JSON value."""
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def json_line(value: object) -> None:
+    """One JSON value on a line of its own, at once."""
+    print(json.dumps(value, ensure_ascii=False, separators=(",", ":")), flush=True)
+
+
+def json_list(entities: Iterable[object]) -> None:
+    """A JSON list with an entity a line, printed as they come."""
+    first = True
+    for entity in entities:
+        print("[\n" if first else ",\n", json.dumps(entity, ensure_ascii=False), sep="", end="")
+        first = False
+    print("[]" if first else "\n]")
+
+
+def fields(entity: Entity) -> None:
+    """One thing: a field a line, never cut."""
+    width = max(map(len, entity), default=0)
+    for name, value in entity.items():
+        lines = _lines(value)
+        print(f"{bold(f'{name:<{width}}')}{GAP}{lines[0]}".rstrip())
+        for line in lines[1:]:
+            print(" " * width + GAP + line)
+
+
+def listed(
+    entities: Iterable[Entity],
+    columns: Sequence[Column],
+    empty: str,
+    limit: int | None = None,
+    *,
+    as_json: bool,
+) -> None:
+    """A list, as JSON or as a table; says so where `limit` may have cut it off."""
+    if as_json:
+        json_list(entities)
+        return
+    count = table(entities, columns, empty)
+    if limit is not None and count >= limit:
+        note(f"These are {count}; there may be more. --all or --limit N shows them.")
+
+
+def shown(entity: Entity, *, as_json: bool, said: str = "") -> None:
+    """One thing, as JSON or as fields; `said` before it, for people."""
+    if as_json:
+        json_value(entity)
+        return
+    if said:
+        note(said)
+    fields(times(entity))
+
+
+def done(reply: object, said: str, *, as_json: bool) -> None:
+    """What an order came to: the reply for programs, a sentence for people."""
+    if as_json:
+        json_value(reply)
+    else:
+        print(said)
+
+
+def table(entities: Iterable[Entity], columns: Sequence[Column], empty: str) -> int:
+    """Many things: a row each, or `empty` on stderr. Returns how many."""
+    rows = ([column.of(entity) for column in columns] for entity in entities)
+    sample = list(islice(rows, SAMPLE))
+    if not sample:
+        note(empty)
+        return 0
+    widths = _fitted(columns, sample)
+    shown = [index for index, width in enumerate(widths) if width]
+    header = _row([column.title for column in columns], columns, widths, shown)
+    print(bold(header))
+    count = 0
+    for row in chain(sample, rows):
+        print(_row(row, columns, widths, shown, colour=True))
+        count += 1
+    if hidden := [columns[i].title.lower() for i in range(len(columns)) if i not in shown]:
+        note(f"No room here for: {', '.join(hidden)}. A wider window or --json shows them.")
+    return count
+
+
+def note(sentence: str) -> None:
+    """For people, beside the output."""
+    typer.echo(sentence, err=True)
+
+
+def text(value: object) -> str:
+    """A value for people, on one line; what others wrote cannot move the terminal's cursor."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(text(each) for each in value)
+    if isinstance(value, Mapping):
+        return escaped(json.dumps(value, ensure_ascii=False))
+    return escaped(str(value))
+
+
+def escaped(value: str) -> str:
+    """Every character that does not print, as its escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)
+
+
+def moment(value: object) -> str:
+    """A time of the api's in this machine's time zone, to the second; "" for none."""
+    if not isinstance(value, str) or not value:
+        return ""
+    try:
+        return datetime.fromisoformat(value).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    except ValueError:
+        return text(value)
+
+
+def time_of(name: str) -> Callable[[Entity], str]:
+    """For a column: a field that is a time."""
+    return lambda entity: moment(entity.get(name))
+
+
+def times(entity: Entity) -> dict[str, Any]:
+    """The entity with its times in this machine's time zone."""
+    return {
+        name: moment(value) if isinstance(value, str) and _is_time(value) else value
+        for name, value in entity.items()
+    }
+
+
+def bold(value: str) -> str:
+    """In a terminal."""
+    return typer.style(value, bold=True) if _in_colour() else value
+
+
+def coloured(value: str) -> str:
+    """A state or level in its colour, in a terminal."""
+    colour = _COLOURS.get(value.strip())
+    return typer.style(value, fg=colour) if colour and _in_colour() else value
+
+
+def _is_time(value: str) -> bool:
+    if not (value[:2].isdigit() and value[10:11] == "T"):
+        return False
+    try:
+        return datetime.fromisoformat(value).tzinfo is not None
+    except ValueError:
+        return False
+
+
+def _lines(value: object) -> list[str]:
+    if isinstance(value, Mapping):
+        return [f"{escaped(str(name))}: {text(part)}" for name, part in value.items()] or [""]
+    if isinstance(value, list):
+        return [text(part) for part in value] or [""]
+    return [text(value)]
+
+
+def _in_colour() -> bool:
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def _fitted(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[int]:
+    """Each column's width; 0 for one that has no room. In a pipe, all are as wide as they are."""
+    widths = [
+        max(cells(column.title), *(cells(row[index]) for row in rows))
+        for index, column in enumerate(columns)
+    ]
+    if not sys.stdout.isatty():
+        return widths
+    room = shutil.get_terminal_size().columns
+    for index in reversed(range(len(columns))):  # the last column matters least
+        _shrink(columns, widths, room)
+        if _total(widths) <= room:
+            break
+        if not columns[index].whole:
+            widths[index] = 0
+    return widths
+
+
+def _shrink(columns: Sequence[Column], widths: list[int], room: int) -> None:
+    while _total(widths) > room:
+        able = [
+            (width, index)
+            for index, width in enumerate(widths)
+            if width > max(NARROWEST, cells(columns[index].title)) and not columns[index].whole
+        ]
+        if not able:
+            return
+        widths[max(able)[1]] -= 1
+
+
+def _total(widths: Sequence[int]) -> int:
+    shown = [width for width in widths if width]
+    return sum(shown) + len(GAP) * (len(shown) - 1)
+
+
+def _row(
+    row: Sequence[str],
+    columns: Sequence[Column],
+    widths: Sequence[int],
+    shown: Sequence[int],
+    *,
+    colour: bool = False,
+) -> str:
+    return GAP.join(
+        _cell(row[index], columns[index], widths[index], colour) for index in shown
+    ).rstrip()
+
+
+def _cell(value: str, column: Column, width: int, colour: bool) -> str:
+    cut = value if column.whole else _cut(value, width)
+    padding = " " * max(0, width - cells(cut))
+    if colour:
+        cut = coloured(cut)
+    return padding + cut if column.right else cut + padding
+
+
+def _cut(value: str, width: int) -> str:
+    if cells(value) <= width:
+        return value
+    taken = "".join(_taken(value, width - 1))
+    return f"{taken}…"
+
+
+def _taken(value: str, width: int) -> Iterator[str]:
+    for each in value:
+        width -= cells(each)
+        if width < 0:
+            return
+        yield each
+
+
+def cells(value: str) -> int:
+    """How many columns of a terminal the text takes."""
+    if value.isascii():
+        return len(value)
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in value
+    )
