@@ -4,6 +4,7 @@ An entry whose pairing or unpairing is under way, or was interrupted, is compare
 gateway's own document: what is the account's no more is not shown, and removed.
 """
 
+import asyncio
 from collections.abc import Sequence
 
 from services.api.logic.intervals import is_in_force
@@ -25,6 +26,22 @@ async def get_device(
     """Raises NotFound."""
     document = await devices.get(user_id, device_id)
     if document is None or not await _is_theirs(devices, gateways, document):
+        raise no_such_device()
+    return document
+
+
+async def get_device_in_force(
+    devices: Devices, gateways: Gateways, user_id: str, device_id: str
+) -> DeviceDocument:
+    """The device of the pairing in force, for whoever tells the gateway something.
+
+    The account's entry may outlive an unpairing that was interrupted; the gateway's own document
+    is the truth. Raises NotFound.
+    """
+    document, found = await asyncio.gather(devices.get(user_id, device_id), gateways.get(device_id))
+    if document is None or found is None:
+        raise no_such_device()
+    if not is_in_force(found[0], user_id, document.paired_at):
         raise no_such_device()
     return document
 

@@ -14,6 +14,7 @@ from azure.cosmos.exceptions import (
 )
 
 from services.api.store.cosmos import LIST_SECONDS, cosmos_call
+from services.api.store.keyset import Keyset, keyset_query
 from services.api.store.pages import read_page
 from shared.schemas.documents import Notification, sortable
 
@@ -124,6 +125,17 @@ class Notifications:
             cursor=cursor,
         )
         return Page([_stored(item) for item in found.items], found.next)
+
+    async def newest_of_device(
+        self, user_id: str, device_id: str, keyset: Keyset
+    ) -> list[Notification]:
+        """One device's, newest first, behind a place in the order."""
+        conditions = ["c.user_id = @user", "c.device_id = @device"]
+        values = {"@user": user_id, "@device": device_id}
+        query, parameters = keyset_query(("user_id", "device_id"), conditions, values, keyset)
+        async with cosmos_call(LIST_SECONDS):
+            found = self.container.query_items(query, parameters=parameters, partition_key=user_id)
+            return [Notification.model_validate(item) async for item in found]
 
     async def count(self, user_id: str, wanted: Filter) -> int:
         """How many there are; answered from the index."""
