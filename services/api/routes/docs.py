@@ -4,115 +4,98 @@ A page of our own rather than Swagger's: that one loads its script from elsewher
 on a machine without network and would run a stranger's code where API keys are typed.
 """
 
-import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from html import escape
+from itertools import groupby
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from services.api.routes.page import reply, template
+from services.api.routes.dependencies import PREFIX
+from services.api.routes.docs_call import COMMON, render_call
+from services.api.routes.docs_schema import render_entity
+from services.api.routes.docs_text import paragraphs, prose, row
+from services.api.routes.openapi import operations
+from services.api.routes.page import inline, reply, template
 
 router = APIRouter(include_in_schema=False)
+
+Call = tuple[str, str, dict[str, Any]]  # method, path, operation
 
 
 @router.get("/docs")
 async def docs(request: Request) -> HTMLResponse:
     """The calls, their refusals and the entities."""
-    return reply(render(request.app.openapi()))
+    state = request.app.state
+    if not hasattr(state, "docs"):
+        state.docs = render(request.app.openapi())
+    return reply(state.docs, script=inline("docs.js"))
 
 
 def render(document: Mapping[str, Any]) -> str:
     """The page of an OpenAPI 3.1 document."""
-    operations = list(_operations(document))
     schemas = document["components"]["schemas"]
+    calls = sorted(operations(document), key=lambda call: _turn(document, call))
+    groups = [(tag, list(some)) for tag, some in groupby(calls, key=_tag)]
+    about = {tag["name"]: tag["description"] for tag in document["tags"]}
+    entities = sorted(name for name in schemas if not schemas[name].get("enum"))
+    values = sorted(name for name in schemas if schemas[name].get("enum"))
     return template("docs.html").substitute(
+        docs_css=inline("docs.css"),
+        script=inline("docs.js"),
         title=escape(document["info"]["title"]),
-        description=_paragraphs(document["info"]["description"]),
-        contents="".join(_link(operation) for _, _, operation in operations),
-        operations="".join(_operation(*one) for one in operations),
-        entities="".join(_entity(name, schema) for name, schema in schemas.items()),
+        description=paragraphs(document["info"]["description"]),
+        contents="".join(_contents(tag, some) for tag, some in groups),
+        entity_links="".join(f'<li><a href="#{each}">{each}</a></li>' for each in entities),
+        shared=_shared(calls),
+        sections="".join(_section(tag, about[tag], some, schemas) for tag, some in groups),
+        entities="".join(render_entity(name, schemas[name]) for name in entities + values),
     )
 
 
-def _operations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    for path, methods in document["paths"].items():
-        for method, operation in methods.items():
-            yield method.upper(), path, operation
+def _tag(call: Call) -> str:
+    tag: str = call[2]["tags"][0]
+    return tag
 
 
-def _link(operation: Mapping[str, Any]) -> str:
-    return f'<li><a href="#{operation["operationId"]}">{escape(operation["summary"])}</a></li>'
+def _turn(document: Mapping[str, Any], call: Call) -> int:
+    return [tag["name"] for tag in document["tags"]].index(_tag(call))
 
 
-def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
-    parameters = "".join(_parameter(one) for one in operation.get("parameters", []))
-    answers = "".join(_answer(status, one) for status, one in operation["responses"].items())
+def _anchor(tag: str) -> str:
+    return "calls-" + tag.replace(" ", "-")
+
+
+def _contents(tag: str, calls: list[Call]) -> str:
+    links = "".join(
+        f'<li data-of="{each["operationId"]}"><a href="#{each["operationId"]}">'
+        f"{escape(each['summary'])}</a></li>"
+        for _, _, each in calls
+    )
+    head = f'<a class="tag" href="#{_anchor(tag)}">{escape(tag.capitalize())}</a>'
+    return f"<section>{head}<ul>{links}</ul></section>"
+
+
+def _section(tag: str, about: str, calls: list[Call], schemas: Mapping[str, Any]) -> str:
+    articles = "".join(render_call(*call, schemas) for call in calls)
     return (
-        f'<article id="{operation["operationId"]}"><h3>{escape(operation["summary"])}</h3>'
-        f'<p class="call"><b>{method}</b> <code>{escape(path)}</code></p>'
-        f"{_paragraphs(operation['description'])}{_body(operation.get('requestBody'))}"
-        f"<table><tbody>{parameters}</tbody></table>"
-        f"<table><tbody>{answers}</tbody></table></article>"
+        f'<section class="calls"><h2 id="{_anchor(tag)}">{escape(tag.capitalize())}</h2>'
+        f"{paragraphs(about)}{articles}</section>"
     )
 
 
-def _parameter(parameter: Mapping[str, Any]) -> str:
-    where = escape(parameter["in"])
-    return _row(parameter["name"], f"<i>{where}</i> {_prose(parameter.get('description', ''))}")
-
-
-def _body(body: Mapping[str, Any] | None) -> str:
-    if body is None:
-        return ""
-    ((media_type, content),) = body["content"].items()
-    example = json.dumps(content["example"])
-    return (
-        f"<p>Body, <code>{escape(media_type)}</code>: {_prose(body['description'])} "
-        f"For example <code>{escape(example)}</code></p>"
+def _shared(calls: list[Call]) -> str:
+    """What is the same for every call on an account, told once."""
+    example = next(operation for _, path, operation in calls if path.startswith(PREFIX))
+    parameters = "".join(
+        row(each["name"], prose(each["description"]))
+        for each in example["parameters"]
+        if f"{{{each['name']}}}" in PREFIX
     )
-
-
-def _answer(status: str, answer: Mapping[str, Any]) -> str:
-    content = answer.get("content", {}).get("application/json", {})
-    if "example" in content:
-        shown = json.dumps(content["example"])
-        return _row(status, f"{_prose(answer['description'])}<br><code>{escape(shown)}</code>")
-    return _row(status, f"<code>{_type(content.get('schema', {}))}</code>")
-
-
-def _entity(name: str, schema: Mapping[str, Any]) -> str:
-    fields = "".join(
-        _row(field, f"<code>{_type(one)}</code>")
-        for field, one in schema.get("properties", {}).items()
+    refusals = "".join(
+        row(status, escape(answer["description"]))
+        for status, answer in example["responses"].items()
+        if status in COMMON
     )
-    values = ", ".join(f"<code>{escape(value)}</code>" for value in schema.get("enum", []))
-    about = f"{_paragraphs(schema.get('description', ''))}{values}"
-    return (
-        f'<article id="{escape(name)}"><h3>{escape(name)}</h3>{about}'
-        f"<table><tbody>{fields}</tbody></table></article>"
-    )
-
-
-def _type(schema: Mapping[str, Any]) -> str:
-    if "$ref" in schema:
-        name = escape(schema["$ref"].rpartition("/")[2])
-        return f'<a href="#{name}">{name}</a>'
-    if schema.get("type") == "array":
-        return f"[{_type(schema['items'])}, …]"
-    return escape(str(schema.get("type", "any JSON value")))
-
-
-def _row(name: str, value: str) -> str:
-    return f'<tr><th scope="row"><code>{escape(name)}</code></th><td>{value}</td></tr>'
-
-
-def _paragraphs(text: str) -> str:
-    return "".join(f"<p>{_prose(part)}</p>" for part in text.strip().split("\n\n") if part)
-
-
-def _prose(text: str) -> str:
-    """Descriptions are Markdown; of that, they use back-ticks alone."""
-    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(text))
+    return f"<table><tbody>{parameters}{refusals}</tbody></table>"

@@ -167,11 +167,11 @@ def _statuses(path: str, operation: Mapping[str, Any]) -> list[int]:
 def _of_parameter(schema: Mapping[str, Any]) -> dict[str, Any]:
     """What it may be; None is where it is left out, and cannot be sent. The description stands
     beside the schema already."""
-    alternatives = [each for each in schema.get("anyOf", []) if each != {"type": "null"}]
     kept = {key: schema[key] for key in schema if key not in ("title", "description", "anyOf")}
-    if len(alternatives) == 1:
-        return kept | alternatives[0]
-    return kept | ({"anyOf": alternatives} if alternatives else {})
+    alternatives = [each for each in schema.get("anyOf", []) if each != {"type": "null"}]
+    if len(alternatives) > 1:
+        return kept | {"anyOf": alternatives}
+    return kept | dict(*alternatives)
 
 
 def _without_titles(schema: dict[str, Any]) -> None:
