@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from pydantic import Field, PositiveInt, SecretStr
+from pydantic import Field, PositiveInt, SecretStr, ValidationInfo, field_validator
 
 from shared.database import AUDIT, DAY_SECONDS, NOTIFICATIONS
 from shared.settings import AzureSettings, ServiceSettings
@@ -25,6 +25,11 @@ class ApiSettings(AzureSettings, ServiceSettings):
     # What opens /api/operator, 32 characters at least; absent: nothing does.
     operator_key: SecretStr | None = Field(None, min_length=32)
 
+    # The OTA service and the secret that it shares with the api; absent: there is none.
+    ota_url: str = Field("", pattern=r"^$|^https?://[^/?#]+/?$")
+    ota_key: SecretStr | None = Field(None, min_length=32, validate_default=True)
+    upload_max_bytes: PositiveInt = 16 * 1024 * 1024  # of a .bin on its way to it
+
     # How long these are kept; `mymote-operator provision` puts it into force.
     notification_days: int = Field(90, ge=1, le=3650)
     audit_days: int = Field(365, ge=1, le=3650)
@@ -33,6 +38,9 @@ class ApiSettings(AzureSettings, ServiceSettings):
     session_idle: timedelta = timedelta(days=7)
     session_longest: timedelta = timedelta(days=30)
 
+    # What hashing one password takes (Argon2id); two are hashed at a time.
+    password_memory_kib: int = Field(64 * 1024, ge=32, le=4 * 1024 * 1024)
+
     # Calls a minute that each process of the api answers (services/api/logic/rate_limit.py).
     calls_per_minute: PositiveInt = 600  # of an API key or session
     writes_per_minute: PositiveInt = 120  # of these, calls that change or order something
@@ -40,6 +48,13 @@ class ApiSettings(AzureSettings, ServiceSettings):
 
     # Addresses or networks, comma-separated, whose X-Forwarded-For says who calls.
     trusted_proxies: str = ""
+
+    @field_validator("ota_key")
+    @classmethod
+    def _both_or_none(cls, key: SecretStr | None, others: ValidationInfo) -> SecretStr | None:
+        if key is None and others.data.get("ota_url"):
+            raise ValueError("the OTA service's url is set, and its key is not")
+        return key
 
     @property
     def ttls(self) -> dict[str, int]:

@@ -1,9 +1,10 @@
 """Apps and firmware as Cosmos DB keeps them; the binaries are blobs."""
 
-from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel
+
+from shared.schemas.documents import Sortable
 
 
 class AppDocument(BaseModel):
@@ -14,7 +15,7 @@ class AppDocument(BaseModel):
     kind: Literal["app"] = "app"
     name: str
     last_app_version_id: str = ""
-    created_at: datetime
+    created_at: Sortable
 
 
 class AppVersionDocument(BaseModel):
@@ -27,7 +28,7 @@ class AppVersionDocument(BaseModel):
     name: str
     version: str  # "a.b.c", each 0 to 255
     note: str = ""
-    created_at: datetime
+    created_at: Sortable
     filepath: str  # the blob's name
     download_key: str
     sig_md5: str  # base64 of the 16 MD5 bytes
@@ -44,7 +45,7 @@ class FirmwareDocument(BaseModel):
     name: str
     version: str  # "a.b.c", each 0 to 255
     note: str = ""
-    created_at: datetime
+    created_at: Sortable
     filepath: str  # the blob's name
     download_key: str
     sig_md5: str  # base64 of the 16 MD5 bytes

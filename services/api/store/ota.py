@@ -1,0 +1,292 @@
+"""The OTA service over HTTP: what changes apps and firmware, and orders them to devices.
+
+Its internal interface, under the setting `MYMOTE_OTA_URL`. The api has authenticated the caller
+and decided that they may; the OTA service trusts it for the account in the path. It writes the
+containers `apps` and `firmware`, which the api only reads.
+
+Under /internal/accounts/{user_id}:
+
+    POST   /apps                                   {id, name}               201 AppDocument
+    PATCH  /apps/{app_id}                          {name}, If-Match         200 AppDocument
+    DELETE /apps/{app_id}                                                   200 RESULT
+    POST   /apps/{app_id}/versions                 the .bin                 201 AppVersionDocument
+    DELETE /apps/{app_id}/versions/{version_id}                             200 RESULT
+    POST   /devices/{device_id}/app-orders         {id, app_id, version_id, ordered_by}   200 RESULT
+    POST   /devices/{device_id}/firmware-orders    {id, firmware_id, ordered_by}          200 RESULT
+
+Of the platform, for its operator:
+
+    POST   /internal/firmware                      the .bin                 201 FirmwareDocument
+    DELETE /internal/firmware/{firmware_id}                                 200 RESULT
+
+- Every request has `Authorization: Bearer {MYMOTE_OTA_KEY}` (401 without) and
+  `X-Correlation-Id`. JSON documents are those of `shared.schemas.artifacts`, with all fields;
+  RESULT and ERROR are those of the REST contract.
+- `id` is a UUID that the api made, also the id of the app or order that is made: sent again, the
+  same request makes nothing twice and gets the same reply.
+- A .bin is the request's body as it is (`application/octet-stream`, chunked or with
+  Content-Length), cut off where the client's is: what did not end is not kept. Beside it in the
+  query: `version` ("a.b.c"), `name`, `note` ("" for none), and for firmware `type`; in the header
+  `Content-MD5` what the client says, if it does, and 400 where that is not the body's.
+- If-Match is Cosmos DB's `_etag` of the app's document: 412 where it is another by now.
+- Refusals carry the ERROR body: 400 for what cannot be, 404 for what the account does not have,
+  409 for what contradicts what is there (a version that exists, an app or version that a device is
+  being sent, firmware of another type of gateway, an order while one is under way), 412, 413
+  above the service's own limit, 415, 429 and 503 with Retry-After. These sentences reach the
+  customer; anything else becomes a 503.
+"""
+
+import logging
+import ssl
+from base64 import b64encode
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from shared.errors import (
+    Changed,
+    Conflict,
+    InvalidRequest,
+    MyMoteError,
+    NotAvailable,
+    NotFound,
+    TooLarge,
+    TooMany,
+    Unavailable,
+    UnsupportedMedia,
+)
+from shared.logs import correlation_id
+from shared.schemas.artifacts import AppDocument, AppVersionDocument, FirmwareDocument
+from shared.schemas.contract import Error, Result
+
+log = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 3.0
+CALL_SECONDS = 10.0
+STORED_SECONDS = 60.0  # from the last byte of a .bin to the reply, and for any one write
+CONNECTIONS = 50
+MAX_REPLY_BYTES = 64 * 1024
+
+_ACCOUNT = "/internal/accounts"
+_REFUSALS: Mapping[int, type[MyMoteError]] = {
+    each.status: each
+    for each in (InvalidRequest, NotFound, Conflict, Changed, TooLarge, UnsupportedMedia)
+}
+
+
+@dataclass(frozen=True)
+class Binary:
+    """A .bin on its way through the api, and what is said of it."""
+
+    chunks: AsyncIterator[bytes]
+    length: int | None  # bytes, where the client says it
+    md5: bytes | None  # where the client says it
+    version: str
+    name: str
+    note: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        headers = {"Content-Type": "application/octet-stream"}
+        if self.length is not None:
+            headers["Content-Length"] = str(self.length)
+        if self.md5 is not None:
+            headers["Content-MD5"] = b64encode(self.md5).decode()
+        return headers
+
+    @property
+    def query(self) -> dict[str, str]:
+        return {"version": self.version, "name": self.name, "note": self.note}
+
+
+@dataclass(frozen=True)
+class Ota:
+    """Every call raises the refusals above, NotAvailable where this installation has no OTA
+    service, and Unavailable where it does not answer as it should."""
+
+    client: httpx.AsyncClient | None
+
+    async def create_app(self, user_id: str, app_id: str, name: str) -> AppDocument:
+        """Make an app of this id."""
+        body = await self._call("POST", _path(user_id, "apps"), json={"id": app_id, "name": name})
+        return _read(AppDocument, body)
+
+    async def rename_app(self, user_id: str, app_id: str, name: str, etag: str) -> AppDocument:
+        """Raises Changed where the document is not the one of `etag` any more."""
+        path = _path(user_id, "apps", app_id)
+        headers = {"If-Match": etag}
+        body = await self._call("PATCH", path, json={"name": name}, headers=headers)
+        return _read(AppDocument, body)
+
+    async def delete_app(self, user_id: str, app_id: str) -> None:
+        """With all its versions."""
+        await self._call("DELETE", _path(user_id, "apps", app_id))
+
+    async def upload_version(self, user_id: str, app_id: str, binary: Binary) -> AppVersionDocument:
+        """Raises what reading the binary raises, too; the OTA service keeps nothing then."""
+        path = _path(user_id, "apps", app_id, "versions")
+        return _read(AppVersionDocument, await self._upload(path, binary.query, binary))
+
+    async def delete_version(self, user_id: str, app_id: str, version_id: str) -> None:
+        """For ever."""
+        await self._call("DELETE", _path(user_id, "apps", app_id, "versions", version_id))
+
+    async def order_app(
+        self,
+        user_id: str,
+        device_id: str,
+        *,
+        order_id: str,
+        app_id: str,
+        version_id: str,
+        ordered_by: str,
+    ) -> Result:
+        """Have a device install a version of an app."""
+        order = {
+            "id": order_id,
+            "app_id": app_id,
+            "version_id": version_id,
+            "ordered_by": ordered_by,
+        }
+        path = _path(user_id, "devices", device_id, "app-orders")
+        return _read(Result, await self._call("POST", path, json=order))
+
+    async def order_firmware(
+        self, user_id: str, device_id: str, *, order_id: str, firmware_id: str, ordered_by: str
+    ) -> Result:
+        """Have a device install a firmware."""
+        order = {"id": order_id, "firmware_id": firmware_id, "ordered_by": ordered_by}
+        path = _path(user_id, "devices", device_id, "firmware-orders")
+        return _read(Result, await self._call("POST", path, json=order))
+
+    async def upload_firmware(self, gateway_type: str, binary: Binary) -> FirmwareDocument:
+        """Raises what reading the binary raises, too; the OTA service keeps nothing then."""
+        query = {"type": gateway_type, **binary.query}
+        return _read(FirmwareDocument, await self._upload("/internal/firmware", query, binary))
+
+    async def delete_firmware(self, firmware_id: str) -> None:
+        """For ever."""
+        await self._call("DELETE", f"/internal/firmware/{quote(firmware_id, safe='')}")
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> bytes:
+        client = self._opened()
+        return await _answered(
+            client, client.build_request(method, path, json=json, headers=headers)
+        )
+
+    async def _upload(self, path: str, query: Mapping[str, str], binary: Binary) -> bytes:
+        client = self._opened()
+        request = client.build_request(
+            "POST",
+            path,
+            params=query,
+            content=binary.chunks,
+            headers=binary.headers,
+            timeout=httpx.Timeout(STORED_SECONDS, connect=CONNECT_SECONDS),
+        )
+        return await _answered(client, request)
+
+    def require_installed(self) -> None:
+        """Raises NotAvailable."""
+        self._opened()
+
+    def _opened(self) -> httpx.AsyncClient:
+        if self.client is None:
+            raise NotAvailable(
+                "This installation has no OTA service; apps and firmware cannot be changed or "
+                "sent from here."
+            )
+        return self.client
+
+
+@asynccontextmanager
+async def open_ota(url: str, key: SecretStr | None, ca_file: Path | None) -> AsyncIterator[Ota]:
+    """One client for the life of the api; `url` is "" where there is no OTA service."""
+    if not url or key is None:
+        yield Ota(None)
+        return
+    async with httpx.AsyncClient(
+        base_url=url,
+        headers={"Authorization": f"Bearer {key.get_secret_value()}"},
+        timeout=httpx.Timeout(CALL_SECONDS, connect=CONNECT_SECONDS),
+        limits=httpx.Limits(max_connections=CONNECTIONS),
+        verify=ssl.create_default_context(cafile=ca_file),
+        trust_env=False,  # no proxy stands between the services
+    ) as client:
+        yield Ota(client)
+
+
+async def _answered(client: httpx.AsyncClient, request: httpx.Request) -> bytes:
+    request.headers["X-Correlation-Id"] = correlation_id.get()
+    try:
+        response = await client.send(request, stream=True)
+        try:
+            body = await _bounded(response)
+        finally:
+            await response.aclose()
+    except httpx.HTTPError as error:
+        log.warning("the OTA service does not answer", extra={"error": type(error).__name__})
+        raise _unavailable() from error
+    if not response.is_success:
+        raise _refusal(response, body)
+    return body
+
+
+async def _bounded(response: httpx.Response) -> bytes:
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > MAX_REPLY_BYTES:
+            raise _unexpected("its reply is too long", response.status_code)
+    return bytes(body)
+
+
+def _refusal(response: httpx.Response, body: bytes) -> MyMoteError:
+    status = response.status_code
+    try:
+        sentence = Error.model_validate_json(body).error
+    except ValidationError:
+        return _unexpected("its refusal has no ERROR body", status)
+    if status == TooMany.status:
+        after = response.headers.get("Retry-After", "")
+        return TooMany(sentence, int(after) if after.isdecimal() else None)
+    if status == Unavailable.status:
+        return Unavailable(sentence)
+    refusal = _REFUSALS.get(status)
+    return refusal(sentence) if refusal else _unexpected("it answers what it should not", status)
+
+
+def _path(user_id: str, *parts: str) -> str:
+    return "/".join((_ACCOUNT, *(quote(part, safe="") for part in (user_id, *parts))))
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def _read(model: type[M], body: bytes) -> M:
+    try:
+        return model.model_validate_json(body)
+    except ValidationError:
+        raise _unexpected(f"its reply is no {model.__name__}", 200) from None
+
+
+def _unexpected(what: str, status: int) -> Unavailable:
+    log.error("the OTA service answers wrongly", extra={"what": what, "status": status})
+    return _unavailable()
+
+
+def _unavailable() -> Unavailable:
+    return Unavailable("The OTA service does not answer as it should; try again in a few seconds.")
