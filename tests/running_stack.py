@@ -9,8 +9,11 @@ from stack.local import NOTHING, LocalStack
 from stack.settings import StackSettings
 from tests.free_ports import free_ports
 
-# A folder's tests all call from one address.
-UNLIMITED = {f"MYMOTE_{name}_PER_MINUTE": "1000000" for name in ("CALLS", "WRITES", "STRANGERS")}
+# A folder's tests all call from one address, and hash many passwords.
+UNLIMITED = {
+    **{f"MYMOTE_{name}_PER_MINUTE": "1000000" for name in ("CALLS", "WRITES", "STRANGERS")},
+    "MYMOTE_PASSWORD_MEMORY_KIB": "1024",
+}
 
 
 def settings_on_free_ports(state_dir: Path) -> StackSettings:

@@ -15,13 +15,18 @@ from shared.errors import InvalidRequest, Unavailable
 T = TypeVar("T")
 
 SHORTEST, LONGEST = 10, 200  # characters
-AT_ONCE = 2  # each takes 64 MiB and 0.1 s of a core
+AT_ONCE = 2  # each takes 64 MiB and 0.1 s of a core, by default
 MAX_WAITING = 100  # more would wait longer than their clients do
 
 
 def new_password() -> str:
     """96 random bits, for who is given one."""
     return secrets.token_urlsafe(12)
+
+
+def new_passwords(memory_kib: int) -> "Passwords":
+    """With 64 MiB it is the second choice of RFC 9106, section 4."""
+    return Passwords(PasswordHasher(memory_cost=memory_kib))
 
 
 def check_password(password: str, username: str) -> None:
@@ -39,7 +44,7 @@ class Passwords:
     Raises Unavailable where too many wait.
     """
 
-    hasher: PasswordHasher = field(default_factory=PasswordHasher)  # RFC 9106, second choice
+    hasher: PasswordHasher = field(default_factory=PasswordHasher)
     _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
     _waiting: int = 0
     _nobodys: str = ""
