@@ -19,7 +19,6 @@ import typer
 Entity = Mapping[str, Any]
 
 SAMPLE = 500  # rows that decide how wide a table's columns are
-NARROWEST = 8  # what a column can be cut down to
 GAP = "  "
 _COLOURS = {
     "Connected": typer.colors.GREEN,
@@ -38,13 +37,18 @@ class Column:
 
     title: str
     value: str | Callable[[Entity], object]
-    whole: bool = False  # never cut, never left out: an id
+    keep: bool = False  # shown however narrow the terminal is
+    cut: int = 0  # it may be cut down to so many characters; 0 is never
     right: bool = False
 
     def of(self, entity: Entity) -> str:
         """The cell."""
         value = entity.get(self.value) if isinstance(self.value, str) else self.value(entity)
         return text(value)
+
+    def least(self, width: int) -> int:
+        """How narrow it may become."""
+        return min(width, max(self.cut, cells(self.title))) if self.cut else width
 
 
 def json_value(value: object) -> None:
@@ -126,8 +130,13 @@ def table(entities: Iterable[Entity], columns: Sequence[Column], empty: str) -> 
     for row in chain(sample, rows):
         print(_row(row, columns, widths, shown, colour=True))
         count += 1
-    if hidden := [columns[i].title.lower() for i in range(len(columns)) if i not in shown]:
-        note(f"No room here for: {', '.join(hidden)}. A wider window or --json shows them.")
+    hidden = [
+        column.title
+        for index, column in enumerate(columns)
+        if not widths[index] and any(row[index] for row in sample)
+    ]
+    if hidden:
+        note(f"No room for {', '.join(hidden)}: a wider window or --json shows more.")
     return count
 
 
@@ -165,8 +174,14 @@ def moment(value: object) -> str:
 
 
 def time_of(name: str) -> Callable[[Entity], str]:
-    """For a column: a field that is a time."""
-    return lambda entity: moment(entity.get(name))
+    """For a column: a field that is a time; in a terminal without the year, if it is this one."""
+
+    def cell(entity: Entity) -> str:
+        value = moment(entity.get(name))
+        here = sys.stdout.isatty() and value.startswith(f"{datetime.now().astimezone():%Y}-")
+        return value[5:] if here else value
+
+    return cell
 
 
 def times(entity: Entity) -> dict[str, Any]:
@@ -217,26 +232,23 @@ def _fitted(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[in
     ]
     if not sys.stdout.isatty():
         return widths
+    for index, column in enumerate(columns):
+        if not column.keep and not any(row[index] for row in rows):
+            widths[index] = 0  # nothing is in it
     room = shutil.get_terminal_size().columns
+    least = [column.least(width) for column, width in zip(columns, widths, strict=True)]
     for index in reversed(range(len(columns))):  # the last column matters least
-        _shrink(columns, widths, room)
-        if _total(widths) <= room:
+        if _total(least) <= room:
             break
-        if not columns[index].whole:
-            widths[index] = 0
-    return widths
-
-
-def _shrink(columns: Sequence[Column], widths: list[int], room: int) -> None:
+        if not columns[index].keep:
+            least[index] = widths[index] = 0
     while _total(widths) > room:
-        able = [
-            (width, index)
-            for index, width in enumerate(widths)
-            if width > max(NARROWEST, cells(columns[index].title)) and not columns[index].whole
-        ]
+        able = [pair for pair in enumerate(widths) if pair[1] > least[pair[0]]]
         if not able:
-            return
-        widths[max(able)[1]] -= 1
+            break
+        widest, _ = max(able, key=lambda pair: pair[1] - least[pair[0]])
+        widths[widest] -= 1
+    return widths
 
 
 def _total(widths: Sequence[int]) -> int:
@@ -258,7 +270,7 @@ def _row(
 
 
 def _cell(value: str, column: Column, width: int, colour: bool) -> str:
-    cut = value if column.whole else _cut(value, width)
+    cut = _cut(value, width) if column.cut else value
     padding = " " * max(0, width - cells(cut))
     if colour:
         cut = coloured(cut)

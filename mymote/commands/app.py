@@ -1,9 +1,12 @@
 """`mymote app …`, `mymote firmware …`: what runs on the gateways, over the air."""
 
+import hashlib
 import os
+from base64 import b64encode
 from collections.abc import Callable, Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated
 
 import typer
 
@@ -29,25 +32,25 @@ firmware_app = typer.Typer(no_args_is_help=True, help="Firmware of the gateways.
 CHUNK_BYTES = 256 * 1024
 
 APPS = (
-    Column("APP ID", "id", whole=True),
-    Column("NAME", "name"),
-    Column("LAST VERSION ID", "last_app_version_id", whole=True),
+    Column("APP ID", "id", keep=True),
+    Column("NAME", "name", cut=8),
+    Column("LAST VERSION ID", "last_app_version_id", keep=True),
 )
 VERSIONS = (
-    Column("VERSION ID", "id", whole=True),
+    Column("VERSION ID", "id", keep=True),
     Column("VERSION", "version"),
     Column("FROM", output.time_of("dateTime")),
     Column("BYTES", "size", right=True),
-    Column("NOTE", "note"),
+    Column("NOTE", "note", cut=8),
 )
 FIRMWARE = (
-    Column("FIRMWARE ID", "id", whole=True),
+    Column("FIRMWARE ID", "id", keep=True),
     Column("TYPE", "type"),
     Column("VERSION", "version"),
     Column("FROM", output.time_of("dateTime")),
     Column("BYTES", "size", right=True),
-    Column("NAME", "name"),
-    Column("NOTE", "note"),
+    Column("NAME", "name", cut=8),
+    Column("NOTE", "note", cut=8),
 )
 
 AppId = Annotated[str, typer.Argument(metavar="APP", help="Its id.", autocompletion=complete.apps)]
@@ -164,13 +167,19 @@ def upload(
 
     with _opened(file) as source, calling(context) as api:
         size = os.fstat(source.fileno()).st_size
+        # So that nothing else than this file becomes the version.
+        md5 = hashlib.file_digest(source, lambda: hashlib.md5(usedforsecurity=False)).digest()
+        source.seek(0)
         with progress.bar(size, "Uploading") as advance:
             made = api.call(
                 "uploadAppVersion",
                 appid=app_id,
                 query={"version": version, "name": Path(file).name, "note": note},
                 body=Body(_read(source, advance), "application/octet-stream"),
-                headers={"Content-Length": str(size)},
+                headers={
+                    "Content-Length": str(size),
+                    "Content-MD5": b64encode(md5).decode(),
+                },
             )
     output.shown(made, as_json=as_json, said="Uploaded.")
 
@@ -196,15 +205,12 @@ def list_firmware(
     context: typer.Context,
     *,
     type_: Annotated[str, typer.Option("--type", help="For gateways of this type only.")] = "",
-    limit: Limit = 50,
-    everything: Everything = False,
     as_json: AsJson = False,
 ) -> None:
-    """Firmware that gateways can be updated to."""
+    """Firmware that gateways can be updated to, newest first."""
     with calling(context) as api:
-        most = bound(limit, everything)
-        found = api.each("listFirmware", query={"type": type_}, limit=most)
-        output.listed(found, FIRMWARE, "No firmware.", most, as_json=as_json)
+        found = api.call("listFirmware", query={"type": type_} if type_ else None)
+    output.listed(found, FIRMWARE, "No firmware.", as_json=as_json)
 
 
 @firmware_app.command("show")
@@ -248,14 +254,14 @@ def send_firmware(
     output.done(reply, "Ordered.", as_json=as_json)
 
 
-def _opened(file: str) -> BinaryIO:
+def _opened(file: str) -> BufferedReader:
     try:
         return Path(file).open("rb")
     except OSError as error:
         raise usage(f"{file} cannot be read ({error.strerror}).") from None
 
 
-def _read(source: BinaryIO, advance: Callable[[int], None]) -> Iterator[bytes]:
+def _read(source: BufferedReader, advance: Callable[[int], None]) -> Iterator[bytes]:
     while chunk := source.read(CHUNK_BYTES):
         yield chunk
         advance(len(chunk))

@@ -1,7 +1,9 @@
 """`mymote device …`: the account's gateways, looked at."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,6 +28,9 @@ from mymote.options import (
 )
 from mymote.output import Column
 
+if TYPE_CHECKING:
+    from mymote.api import Api
+
 app = typer.Typer(no_args_is_help=True, help="Gateways: list, pair, edit, order, ask.")
 
 
@@ -39,11 +44,11 @@ def app_of(device: Mapping[str, Any]) -> str:
 
 
 DEVICES = (
-    Column("DEVICE ID", _of("device_id"), whole=True),
-    Column("NAME", _of("name")),
+    Column("DEVICE ID", _of("device_id"), keep=True),
+    Column("NAME", _of("name"), cut=8),
     Column("STATUS", "status"),
-    Column("APP", lambda one: app_of(one["device"])),
-    Column("GROUP", _of("group_id")),
+    Column("APP", lambda one: app_of(one["device"]), cut=8),
+    Column("GROUP", _of("group_id"), cut=8),
     Column("TYPE", _of("type")),
     Column("FIRMWARE", _of("fwversion")),
     Column("LOCATION", _of("location")),
@@ -51,7 +56,12 @@ DEVICES = (
 TIMELINE = (
     Column("TIME", output.time_of("created_at")),
     Column("EVENT", "event"),
-    Column("DETAIL", "detail"),
+    Column("DETAIL", "detail", cut=30),
+)
+PROPERTIES = (
+    Column("PROPERTY", "name", keep=True),
+    Column("VALUE", "value", keep=True, cut=20),
+    Column("REPORTED", output.time_of("updated_at")),
 )
 
 
@@ -86,7 +96,7 @@ def list_devices(
         }
         most = bound(limit, everything)
         found = api.each("listDevices", query=query, limit=most)
-        output.listed(found, DEVICES, "No device here.", most, as_json=as_json)
+        output.listed(found, _columns(api), "No device here.", most, as_json=as_json)
 
 
 @app.command("show")
@@ -159,7 +169,9 @@ def statistics(context: typer.Context, device: Device, as_json: AsJson = False) 
     if as_json:
         output.json_value(found)
         return
-    days = [("in all", "tot"), ("today", "current"), *((f"{n} days ago", n) for n in range(1, 8))]
+    today = datetime.now(UTC).date()
+    days: list[tuple[str, str]] = [("in all", "tot"), (f"{today} (today)", "current")]
+    days += [(str(today - timedelta(days=n)), str(n)) for n in range(1, 8)]
     rows = [
         {"when": when, "messages": found[f"msg_{key}"], "bytes": found[f"bytes_{key}"]}
         for when, key in days
@@ -177,7 +189,10 @@ def properties(context: typer.Context, device: Device, as_json: AsJson = False) 
     """What a gateway reports about itself, and when it did."""
     with calling(context) as api:
         found = api.call("getDeviceProperties", deviceid=names.device_id(api, device))
-    output.shown(found, as_json=as_json)
+    if as_json:
+        output.json_value(found)
+    else:
+        output.table(found["properties"], PROPERTIES, "It has reported nothing yet.")
 
 
 @app.command("reboot")
@@ -216,3 +231,19 @@ def timeline(
             "getDeviceTimeline", deviceid=names.device_id(api, device), query=query, limit=most
         )
         output.listed(found, TIMELINE, "Nothing happened to it.", most, as_json=as_json)
+
+
+def _columns(api: "Api") -> list[Column]:
+    """With the groups' names, which are asked for once, where a device is in one."""
+    groups: dict[str, str] = {}
+
+    def group_name(one: Mapping[str, Any]) -> str:
+        group_id = str(one["device"]["group_id"])
+        if group_id and not groups:
+            groups.update((group["id"], group["name"]) for group in api.call("listGroups"))
+        return groups.get(group_id, group_id)
+
+    return [
+        replace(column, value=group_name) if column.title == "GROUP" else column
+        for column in DEVICES
+    ]

@@ -13,16 +13,16 @@ from mymote.output import Column
 app = typer.Typer(no_args_is_help=True, help="Groups of gateways.")
 
 GROUPS = (
-    Column("GROUP ID", "id", whole=True),
-    Column("NAME", "name"),
-    Column("CLIENT", "client_name"),
-    Column("EMAIL", "email"),
+    Column("GROUP ID", "id", keep=True),
+    Column("NAME", "name", cut=8),
+    Column("CLIENT", "client_name", cut=8),
+    Column("EMAIL", "email", cut=8),
     Column("TELEPHONE", "telephone"),
 )
 DEVICES = (
-    Column("DEVICE ID", "device_id", whole=True),
-    Column("NAME", "name"),
-    Column("APP", app_of),
+    Column("DEVICE ID", "device_id", keep=True),
+    Column("NAME", "name", cut=8),
+    Column("APP", app_of, cut=8),
     Column("TYPE", "type"),
     Column("FIRMWARE", "fwversion"),
     Column("LOCATION", "location"),

@@ -39,9 +39,9 @@ def _used(key: Entity) -> str:
 
 
 KEYS = (
-    Column("KEY ID", "id", whole=True),
-    Column("NAME", "name"),
-    Column("SCOPES", "scopes"),
+    Column("KEY ID", "id", keep=True),
+    Column("NAME", "name", cut=8),
+    Column("SCOPES", "scopes", cut=8),
     Column("VALID", "valid"),
     Column("LAST USED", _used),
     Column("EXPIRES", lambda key: output.moment(key["expires_at"]) or "never"),

@@ -21,10 +21,10 @@ profile_app = typer.Typer(no_args_is_help=True, help="Several accounts or instal
 DEFAULT, DEMO = "default", "demo"
 LOCAL = ("localhost", "::1")
 PROFILES = (
-    Column("PROFILE", "name", whole=True),
+    Column("PROFILE", "name", keep=True),
     Column("IN USE", "current"),
     Column("URL", "url"),
-    Column("USER ID", "user_id", whole=True),
+    Column("USER ID", "user_id", keep=True),
     Column("AS", "who"),
 )
 

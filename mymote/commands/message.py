@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="User messages to a gateway, and what became of them.")
 
 MESSAGES = (
-    Column("MESSAGE ID", "id", whole=True),
+    Column("MESSAGE ID", "id", keep=True),
     Column("STATE", "state"),
     Column("CREATED", output.time_of("created_at")),
-    Column("REASON", "reason"),
+    Column("REASON", "reason", cut=8),
     Column("EXPIRES", output.time_of("expires_at")),
 )
 UNDECIDED = ("waiting", "sent")

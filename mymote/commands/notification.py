@@ -63,12 +63,12 @@ def level_of(entity: Entity) -> str:
 
 
 NOTIFICATIONS = (
-    Column("TIME", output.time_of("enqueued_at")),
-    Column("LEVEL", level_of),
-    Column("DEVICE", "device_name"),
-    Column("TEXT", "text"),
+    Column("TIME", output.time_of("enqueued_at"), keep=True),
+    Column("LEVEL", level_of, keep=True),
+    Column("TEXT", "text", keep=True, cut=30),
+    Column("DEVICE", "device_name", cut=8),
     Column("STATE", "state"),
-    Column("ID", "id", whole=True),
+    Column("ID", "id"),
 )
 
 

@@ -1,10 +1,8 @@
 """`mymote device pair` and `import`: gateways become the account's."""
 
 import csv
-import io
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -14,17 +12,14 @@ from mymote.failures import FAILED, Failure, usage
 from mymote.options import AsJson, Location, secret
 from mymote.output import Column
 
-if TYPE_CHECKING:
-    from mymote.api import Api
-
 CHUNK = 25  # lines a call, so that progress shows
 DEVICE_KEY = "MYMOTE_DEVICE_KEY"
 REPORT = (
     Column("LINE", "line", right=True),
     Column("RESULT", "result"),
-    Column("NAME", "name"),
-    Column("DEVICE ID", "device_id", whole=True),
-    Column("ERROR", "error", whole=True),
+    Column("NAME", "name", cut=8),
+    Column("ERROR", "error", keep=True, cut=20),
+    Column("DEVICE ID", "device_id"),
 )
 
 
@@ -73,12 +68,17 @@ def import_devices(
     A line that fails stops no other. What is paired already is left alone, so an import that
     was cut off can be repeated as it is.
     """
-    lines = _read(file)
+    from mymote.api import Body  # noqa: PLC0415
+
+    given = _read(file)
+    query = {"dry_run": True} if dry_run else None
     report: list[dict[str, Any]] = []
-    with calling(context) as api, progress.bar(len(lines.rows), "Pairing") as advance:
-        for start in range(0, len(lines.rows), CHUNK):
-            report += _import(api, lines, start, dry_run=dry_run)
-            advance(len(lines.rows[start : start + CHUNK]))
+    with calling(context) as api, progress.bar(len(given.records), "Pairing") as advance:
+        for start in range(0, len(given.records), CHUNK):
+            body = Body(given.part(start), "text/csv")
+            lines = api.call("pairDevices", query=query, body=body)["lines"]
+            report += lines
+            advance(len(lines))
     if as_json:
         output.json_list(report)
     else:
@@ -87,52 +87,46 @@ def import_devices(
         raise Failure(f"{failed} of {len(report)} lines failed; all others are done.", FAILED)
 
 
-class _Lines(NamedTuple):
-    header: list[str]
-    rows: list[list[str]]
-    numbers: list[int]  # of the line in the file that each row begins on
+class _File(NamedTuple):
+    """A CSV file by its lines; a record may have several, within quotes."""
+
+    header: str  # with all lines before it
+    records: list[tuple[int, str]]  # the number of its first line, and what stands there
+
+    def part(self, start: int) -> bytes:
+        """Some records, at the places that they have in the file, so that reports name these."""
+        text = self.header
+        line = text.count("\n") + 1
+        for number, record in self.records[start : start + CHUNK]:
+            text += "\n" * (number - line) + record
+            line = number + record.count("\n")
+        return text.encode()
 
 
-def _read(file: str) -> _Lines:
+def _read(file: str) -> _File:
     try:
         raw = typer.get_binary_stream("stdin").read() if file == "-" else Path(file).read_bytes()
         text = raw.decode("utf-8-sig")
     except OSError as error:
         raise usage(f"{file} cannot be read ({error.strerror}).") from None
     except UnicodeDecodeError:
-        raise usage(f"{file} is not UTF-8; save it as such.") from None
-    first = text.partition("\n")[0]
-    reader = csv.reader(
-        io.StringIO(text, newline=""), delimiter=";" if ";" in first else ",", strict=True
-    )
-    rows: list[list[str]] = []
-    numbers: list[int] = []
+        raise usage(f"{file} is not UTF-8; save it as CSV UTF-8.") from None
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").splitlines(keepends=True)
     try:
-        begins = 1
-        for row in reader:
-            if row:
-                rows.append(row)
-                numbers.append(begins)
-            begins = reader.line_num + 1
+        records = list(_records(lines))
     except csv.Error as error:
-        raise usage(f"{file}, line {reader.line_num}: {error}.") from None
-    if not rows:
+        raise usage(f"{file} is no CSV: {error}.") from None
+    if not records:
         raise usage(f"{file} is empty; its first line is device_key,name,location,group.")
-    return _Lines(rows[0], rows[1:], numbers[1:])
+    (number, header), *rest = records
+    return _File("\n" * (number - 1) + header, rest)
 
 
-def _import(api: "Api", lines: _Lines, start: int, *, dry_run: bool) -> list[dict[str, Any]]:
-    from mymote.api import Body  # noqa: PLC0415
-
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows([lines.header, *lines.rows[start : start + CHUNK]])
-    reply = api.call(
-        "pairDevices",
-        query={"dry_run": True} if dry_run else None,
-        body=Body(text.getvalue().encode(), "text/csv"),
-    )
-    # In the order of the lines sent; people look for them in their own file.
-    return [
-        {**line, "line": number}
-        for line, number in zip(reply["lines"], islice(lines.numbers, start, None), strict=False)
-    ]
+def _records(lines: list[str]) -> Iterator[tuple[int, str]]:
+    delimiter = ";" if ";" in next((line for line in lines if line.strip()), "") else ","
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    begin = 0
+    for row in reader:
+        if any(field.strip() for field in row):
+            yield begin + 1, "".join(lines[begin : reader.line_num])
+        begin = reader.line_num

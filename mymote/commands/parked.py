@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Messages that are not delivered, and why.")
 
 PARKED = (
-    Column("ID", "id", whole=True),
-    Column("REASON", "reason"),
+    Column("ID", "id", keep=True),
+    Column("REASON", "reason", cut=8),
     Column("TAKEN", output.time_of("enqueued_at")),
     Column("BYTES", "size", right=True),
-    Column("DETAIL", "detail"),
+    Column("DETAIL", "detail", cut=8),
     Column("ORDERED", output.time_of("ordered_at")),
-    Column("DEVICE ID", "device_id", whole=False),
+    Column("DEVICE ID", "device_id"),
 )
 
 

@@ -38,34 +38,34 @@ class Role(StrEnum):
 
 
 PEOPLE = (
-    Column("PERSON ID", "id", whole=True),
-    Column("USERNAME", "username"),
+    Column("PERSON ID", "id", keep=True),
+    Column("USERNAME", "username", cut=8),
     Column("ROLE", "role"),
     Column("JOINED", output.time_of("joined_at")),
 )
 INVITATIONS = (
-    Column("INVITATION ID", "id", whole=True),
+    Column("INVITATION ID", "id", keep=True),
     Column("ROLE", "role"),
-    Column("NOTE", "note"),
+    Column("NOTE", "note", cut=8),
     Column("EXPIRES", output.time_of("expires_at")),
-    Column("BY", "created_by"),
+    Column("BY", "created_by", cut=8),
 )
 SESSIONS = (
-    Column("SESSION ID", "id", whole=True),
-    Column("USERNAME", "username"),
+    Column("SESSION ID", "id", keep=True),
+    Column("USERNAME", "username", cut=8),
     Column("THIS ONE", "current"),
     Column("SEEN", output.time_of("seen_at")),
     Column("FROM", "address"),
     Column("ENDS", output.time_of("ends_at")),
-    Column("AGENT", "agent"),
+    Column("AGENT", "agent", cut=8),
 )
 AUDIT = (
     Column("TIME", output.time_of("at")),
-    Column("WHO", "actor_name"),
+    Column("WHO", "actor_name", cut=8),
     Column("WHAT", "operation"),
     Column("STATUS", "status", right=True),
     Column("FROM", "address"),
-    Column("TO", lambda record: record["device_ids"] or list(record["targets"].values())),
+    Column("TO", lambda record: record["device_ids"] or list(record["targets"].values()), cut=8),
 )
 
 PersonId = Annotated[str, typer.Argument(metavar="PERSON_ID", help="As `person list` shows it.")]
