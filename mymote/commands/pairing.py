@@ -1,6 +1,8 @@
 """`mymote device pair` and `import`: gateways become the account's."""
 
 import csv
+import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -111,7 +113,7 @@ def _read(file: str) -> _File:
         raise usage(f"{file} cannot be read ({error.strerror}).") from None
     except UnicodeDecodeError:
         raise usage(f"{file} is not UTF-8; save it as CSV UTF-8.") from None
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").splitlines(keepends=True)
+    lines = list(io.StringIO(text.replace("\r\n", "\n").replace("\r", "\n")))
     try:
         records = list(_records(lines))
     except csv.Error as error:
