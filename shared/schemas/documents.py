@@ -40,6 +40,7 @@ class Pairing(BaseModel):
     # When the device's document and tags were there and the gateway was told to wipe its store.
     completed_at: datetime | None = None
     ended_at: datetime | None = None
+    order_id: str = ""  # of the request that began it, so that it is known when it is sent again
 
     @property
     def owner(self) -> str:
@@ -130,6 +131,16 @@ class ParkedCount:
     dropped: int = 0  # above the cap: gone, only counted
 
 
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """Whether a device is connected, as the hub's own events say it, and how often that changed
+    on one UTC day (the hub's). The day never goes back."""
+
+    status: ConnectionState
+    day: date
+    changes: int = 0
+
+
 class Ledger(BaseModel):
     """Container `stream`, one for each device and partition: what ingest counts per message."""
 
@@ -139,6 +150,7 @@ class Ledger(BaseModel):
     highest_mid: int = -1  # a mid not above this one is a repetition
     quota: Quota | None = None
     parked: ParkedCount | None = None
+    connections: Connections | None = None  # none before the first event of a paired device
     # Whether messages are parked for the first owner, and the sequence number up to which that
     # owner has them.
     waiting: bool = False

@@ -14,17 +14,32 @@ class KilledError(BaseException):
 
 
 class Steps:
-    """Calls `at` after each step (a write to Cosmos DB or IoT Hub), with the step's number."""
+    """Calls `at` after each step (a write to Cosmos DB or IoT Hub), with the step's number.
 
-    def __init__(self, stores: pairing.Stores, at: Callable[[int], Awaitable[None]]) -> None:
+    `reads`: a read of a group or a device is a step too, so that another can come between what
+    is read and what is written.
+    """
+
+    def __init__(
+        self,
+        stores: pairing.Stores,
+        at: Callable[[int], Awaitable[None]],
+        *,
+        reads: bool = False,
+    ) -> None:
         self.count = 0
         self._at = at
         self.stores = replace(
             stores,
-            gateways=cast("Any", _Watched(stores.gateways, self)),
-            devices=cast("Any", _Watched(stores.devices, self)),
-            hub=cast("Any", _Watched(stores.hub, self)),
+            groups=self.watched(stores.groups, reads=reads),
+            gateways=self.watched(stores.gateways),
+            devices=self.watched(stores.devices, reads=reads),
+            hub=self.watched(stores.hub),
         )
+
+    def watched(self, store: object, *, reads: bool = False) -> Any:
+        """A store as it is, whose calls are steps."""
+        return cast("Any", _Watched(store, self, reads=reads))
 
     async def done(self) -> None:
         self.count += 1
@@ -40,15 +55,14 @@ def killed_after(stores: pairing.Stores, step: int) -> Steps:
 
 
 class _Watched:
-    """A store as it is, whose writes are counted."""
-
-    def __init__(self, store: object, steps: Steps) -> None:
+    def __init__(self, store: object, steps: Steps, *, reads: bool) -> None:
         self._store = store
         self._steps = steps
+        self._reads = reads
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._store, name)
-        if name not in WRITES:
+        if name not in WRITES and not self._reads:
             return method
 
         async def call(*arguments: Any, **named: Any) -> Any:

@@ -16,9 +16,13 @@ from shared.errors import Conflict, NotFound
 from shared.schemas.documents import GroupDocument
 
 
-def no_such_group() -> NotFound:
+class NoSuchGroup(NotFound):
     """The one answer for a group that does not exist and for another account's."""
-    return NotFound("This account has no group of this id; GET .../groups lists those it has.")
+
+
+def no_such_group() -> NoSuchGroup:
+    """With its sentence."""
+    return NoSuchGroup("This account has no group of this id; GET .../groups lists those it has.")
 
 
 def contended() -> Conflict:
@@ -27,7 +31,7 @@ def contended() -> Conflict:
 
 
 async def get_group(groups: Groups, user_id: str, group_id: str) -> GroupDocument:
-    """Raises InvalidRequest for what is no id, and NotFound."""
+    """Raises InvalidRequest for what is no id, and NoSuchGroup."""
     group = await groups.get(user_id, check_group_id(group_id))
     if group is None:
         raise no_such_group()

@@ -29,13 +29,16 @@ def is_in_force(gateway: Gateway, user_id: str, started_at: datetime) -> bool:
     return pairing is not None and (pairing.user_id, pairing.started_at) == (user_id, started_at)
 
 
-def begun(gateway: Gateway, user_id: str, device_name: str, now: datetime) -> Gateway:
+def begun(
+    gateway: Gateway, user_id: str, device_name: str, now: datetime, order_id: str = ""
+) -> Gateway:
     """The gateway after a new pairing began; none may be in force."""
     last = gateway.pairings[-1] if gateway.pairings else None
     pairing = Pairing(
         user_id=user_id,
         device_name=device_name,
         started_at=_after(last.ended_at if last else None, now),
+        order_id=order_id,
     )
     return gateway.model_copy(update={"pairings": [*gateway.pairings, pairing]})
 

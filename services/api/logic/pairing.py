@@ -51,7 +51,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Paired:
-    """How a pairing went. `rebooted` is False for a gateway that is offline."""
+    """How a pairing went. `already`: it was complete before, by another request than this one.
+    `rebooted` is False for a gateway that is offline."""
 
     device: DeviceDocument
     already: bool
@@ -86,7 +87,8 @@ async def pair(stores: Stores, request: PairingRequest) -> Paired:
     if document is None or document.paired_at != pairing.started_at:
         document = await _enter(stores, with_state_of(twin, _entry(request, gateway, pairing)))
     elif pairing.completed_at and document.phase == "paired":
-        return Paired(document, already=True, rebooted=False)
+        again = bool(request.order_id) and pairing.order_id == request.order_id
+        return Paired(document, already=not again, rebooted=False)
     try:
         rebooted = await _reboot(stores.hub, device_id, pairing)
         await order_wipe(stores, document, twin)
@@ -117,7 +119,9 @@ async def _claim(
         if pairing and pairing.user_id == request.user_id:
             return gateway, pairing
         _require_free(gateway, request.user_id)
-        claimed = intervals.begun(gateway, request.user_id, request.name, stores.clock())
+        claimed = intervals.begun(
+            gateway, request.user_id, request.name, stores.clock(), request.order_id
+        )
         if await stores.gateways.replace(claimed, etag):
             return claimed, claimed.pairings[-1]
     raise contended()

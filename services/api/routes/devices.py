@@ -4,15 +4,17 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Query, Request, Response
 
 from services.api.entities.devices import DevicePage
 from services.api.logic import ids, views
+from services.api.logic.device_edit import tag
 from services.api.logic.device_list import page_of_devices
 from services.api.logic.devices import devices_of_account, devices_of_group, get_device
 from services.api.logic.statistics import device_stats
 from services.api.routes.dependencies import Caller, DeviceId, GroupId, Opened
 from services.api.routes.errors import refusals
+from services.api.routes.etags import set_etag
 from services.api.routes.paging import DEFAULT_PAGE, Cursor, Limit
 from services.api.routes.router import customer_router
 from services.api.store.device_pages import DeviceFilter, DeviceOrder
@@ -146,9 +148,12 @@ async def list_devices_of_group(
     summary="One device with connection status",
     responses=refusals(400, 401, 403, 404, 429, 503),
 )
-async def read_device(resources: Opened, caller: Caller, device_id: DeviceId) -> list[DeviceSt]:
-    """A list of one."""
+async def read_device(
+    response: Response, resources: Opened, caller: Caller, device_id: DeviceId
+) -> list[DeviceSt]:
+    """A list of one, with its ETag for editing it."""
     document = await get_device(resources.devices, resources.gateways, caller.user_id, device_id)
+    set_etag(response, tag(document))
     return [views.device_st(document, with_key=caller.principal.full)]
 
 
