@@ -31,7 +31,7 @@ class ApiKey(BaseModel):
     sha256: str  # hex; keys are 256 random bits, so one round of SHA-256 is enough
     scopes: list[Scope] = Field(default_factory=lambda: [Scope.ADMIN])
     created_at: datetime
-    created_by: str = ""  # for people: who made it
+    created_by: str = ""  # a person's username, a key's name, or "operator"
     expires_at: datetime | None = None
     replaced_by: str = ""  # the id of the key that it was renewed to
 

@@ -137,7 +137,8 @@ async def test_renewing_keeps_the_previous_key_once(owner: Caller) -> None:
     fourth = ended.json()["connection_string"]
     assert await _open(second, third, fourth) == [False, False, True]
     assert (await owner.get("/account/queue"))["connection_string"] == fourth
-    for body in ({"end_previous": "yes"}, {"end_previous": 1}, {"unknown": True}, []):
+    wrong: list[Any] = [{"end_previous": "yes"}, {"end_previous": 1}, {"unknown": True}, []]
+    for body in wrong:
         assert_error(await owner.call("POST", "/account/queue/renew", body), 400)
 
 

@@ -68,8 +68,8 @@ class KeyUse(BaseModel):
     operations: list[OperationUse] = Field(description="Each call that was made, the last first.")
 
 
-class Key(BaseModel):
-    """KEY: an API key as its account's owners see it. The key itself is stored nowhere."""
+class ApiKey(BaseModel):
+    """APIKEY: an API key as its account's owners see it. The key itself is stored nowhere."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_KEY]})
 
@@ -77,15 +77,17 @@ class Key(BaseModel):
     name: str = Field(description="What the key is for, in the owner's words.")
     scopes: list[Scope] = Field(description="What the key may do.")
     created_at: datetime = Field(description="When it was made.")
-    created_by: str = Field(description='Who made it: a person or a key; "" is the operator.')
+    created_by: str = Field(
+        description="Who made it: a person's username, a key's name, or `operator`."
+    )
     expires_at: datetime | None = Field(description="When it ends; null: never.")
     valid: bool = Field(description="Whether it opens the account now.")
     replaced_by: str = Field(description='The id of the key that it was renewed to, or "".')
     last_use: KeyUse | None = Field(description="Null: never used.")
 
 
-class NewKey(Key):
-    """NEWKEY: the one reply that holds the key itself. Keep it, it cannot be shown again."""
+class NewApiKey(ApiKey):
+    """NEWAPIKEY: the one reply that holds the key itself. Keep it, it cannot be shown again."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_NEW_KEY]})
 

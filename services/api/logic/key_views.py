@@ -3,15 +3,16 @@
 from datetime import datetime
 
 from services.api.documents import usage
-from services.api.entities.keys import Key, KeyUse, NewKey, OperationUse
+from services.api.entities import keys
+from services.api.entities.keys import KeyUse, NewApiKey, OperationUse
 from services.api.logic.authentication import is_valid
 from services.api.logic.keys import MadeKey
 from shared.schemas.accounts import ApiKey
 
 
-def key_view(key: ApiKey, use: usage.KeyUse | None, now: datetime) -> Key:
-    """KEY. Never the key itself or its hash."""
-    return Key(
+def key_view(key: ApiKey, use: usage.KeyUse | None, now: datetime) -> keys.ApiKey:
+    """APIKEY. Never the key itself or its hash."""
+    return keys.ApiKey(
         id=key.id,
         name=key.name,
         scopes=key.scopes,
@@ -24,9 +25,9 @@ def key_view(key: ApiKey, use: usage.KeyUse | None, now: datetime) -> Key:
     )
 
 
-def new_key_view(made: MadeKey, now: datetime) -> NewKey:
-    """NEWKEY: with the key itself."""
-    return NewKey(**key_view(made.key, None, now).model_dump(), api_key=made.secret)
+def new_key_view(made: MadeKey, now: datetime) -> NewApiKey:
+    """NEWAPIKEY: with the key itself."""
+    return NewApiKey(**key_view(made.key, None, now).model_dump(), api_key=made.secret)
 
 
 def _use(use: usage.KeyUse) -> KeyUse:

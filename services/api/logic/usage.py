@@ -69,7 +69,10 @@ class UsageLog:
             async with limit:
                 await self._write_one(key_id)
 
-        await asyncio.gather(*(one(key_id) for key_id in list(self._pending)))
+        writes = (one(key_id) for key_id in list(self._pending))
+        for failure in await asyncio.gather(*writes, return_exceptions=True):
+            if isinstance(failure, BaseException):
+                raise failure
 
     async def _write_one(self, key_id: str) -> None:
         use = self._pending.pop(key_id, None)

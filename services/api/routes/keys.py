@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Response
 
-from services.api.entities.keys import CreateKey, Key, NewKey, RenewKey, UpdateKey
+from services.api.entities.keys import ApiKey, CreateKey, NewApiKey, RenewKey, UpdateKey
 from services.api.logic import keys
 from services.api.logic.ids import check_key_id
 from services.api.logic.key_views import key_view, new_key_view
@@ -20,7 +20,7 @@ router = customer_router("account")
 
 def _key_id(
     _caller: Caller,
-    keyid: Annotated[str, Path(description="The KEY's `id`.", examples=["4f1c08be2a9d7763"])],
+    keyid: Annotated[str, Path(description="The APIKEY's `id`.", examples=["4f1c08be2a9d7763"])],
 ) -> str:
     return check_key_id(keyid)
 
@@ -34,7 +34,7 @@ KeyId = Annotated[str, Depends(_key_id)]
     summary="All API keys and their last use",
     responses=refusals(400, 401, 403, 429, 503),
 )
-async def list_keys(resources: Opened, caller: Caller) -> list[Key]:
+async def list_keys(resources: Opened, caller: Caller) -> list[ApiKey]:
     """Every key, expired ones too, the oldest first; and who would break if it were revoked."""
     uses, now = await resources.key_uses.of_account(caller.user_id), datetime.now(UTC)
     return [key_view(key, uses.get(key.id), now) for key in caller.account.api_keys]
@@ -49,7 +49,7 @@ async def list_keys(resources: Opened, caller: Caller) -> list[Key]:
 )
 async def create_key(
     resources: Opened, response: Response, caller: Caller, body: CreateKey
-) -> NewKey:
+) -> NewApiKey:
     """The reply is the only one that holds the key itself. An account has 50 keys at most."""
     made = await keys.make_key(
         resources.accounts,
@@ -70,7 +70,7 @@ async def create_key(
     summary="One API key and its last use",
     responses=refusals(400, 401, 403, 404, 429, 503),
 )
-async def read_key(resources: Opened, response: Response, caller: Caller, key_id: KeyId) -> Key:
+async def read_key(resources: Opened, response: Response, caller: Caller, key_id: KeyId) -> ApiKey:
     """The `ETag` is what `PATCH` and `DELETE` take as `If-Match`."""
     key = keys.key_of(caller.account, key_id)
     uses = await resources.key_uses.of_account(caller.user_id)
@@ -92,7 +92,7 @@ async def update_key(
     key_id: KeyId,
     body: UpdateKey,
     if_match: IfMatch,
-) -> Key:
+) -> ApiKey:
     """Name, scopes or expiry; also to prolong or shorten the overlap of a renewal.
 
     Refused (409) where nobody could manage the account any more.
@@ -119,7 +119,7 @@ async def update_key(
 )
 async def renew_key(
     resources: Opened, response: Response, caller: Caller, key_id: KeyId, body: RenewKey
-) -> NewKey:
+) -> NewApiKey:
     """A new key of the same name, scopes and lifetime; the old one ends after the overlap.
 
     While both are valid, move your clients; the last use of the old key shows who still has it.

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Request, Response
 
-from services.api.entities.keys import CreateKey, NewKey
+from services.api.entities.keys import CreateKey, NewApiKey
 from services.api.entities.operator import (
     CreateAccount,
     CustomerAccount,
@@ -124,7 +124,7 @@ async def read_account(resources: Opened, user_id: UserId) -> CustomerAccount:
 )
 async def make_key(
     request: Request, response: Response, stores: Stores, user_id: UserId, body: CreateKey
-) -> NewKey:
+) -> NewApiKey:
     """Where its owners lost theirs. The others stay valid; owners see it in their audit log."""
     now = datetime.now(UTC)
     made = await customers.make_key(
