@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
 
+from services.api.logic import outbox_work
 from services.api.logic.usage import writing
 from services.api.middleware import RequestRecorder
 from services.api.resources import Resources, open_resources
@@ -22,7 +23,9 @@ from services.api.routes import (
     keys,
     notifications,
     operator,
+    operator_firmware,
     orders,
+    ota_orders,
     pairing,
     parked,
     people,
@@ -42,6 +45,7 @@ ROUTERS = (
     device_settings.router,
     timeline.router,
     orders.router,
+    ota_orders.router,
     user_messages.router,
     groups.router,
     notifications.router,
@@ -55,6 +59,7 @@ ROUTERS = (
     sessions.router,
     audit.router,
     operator.router,
+    operator_firmware.router,
     home.router,
     join.router,
     docs.router,
@@ -68,7 +73,11 @@ def create_app(settings: ApiSettings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_resources(settings) as resources, writing(resources.key_uses):
+        async with (
+            open_resources(settings) as resources,
+            writing(resources.key_uses),
+            outbox_work.work(resources.sender),
+        ):
             app.state.resources = resources
             yield
 

@@ -5,8 +5,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from services.api.logic.accounts import AccountStores
-from services.api.logic.passwords import Passwords
+from services.api.logic.passwords import Passwords, new_passwords
 from services.api.logic.rate_limit import RateLimits, new_rate_limits
+from services.api.logic.sender import Sender
 from services.api.logic.signing_in import Stores as SigningInStores
 from services.api.logic.usage import UsageLog
 from services.api.settings import ApiSettings
@@ -23,6 +24,7 @@ from services.api.store.idempotency import Idempotency
 from services.api.store.ledgers import Ledgers
 from services.api.store.namespaces import Namespaces
 from services.api.store.notifications import Notifications
+from services.api.store.ota import Ota, open_ota
 from services.api.store.parked import Parked
 from services.api.store.people import People
 from services.api.store.queues import Queues
@@ -79,10 +81,12 @@ class Resources:
     audit: Audit
     idempotency: Idempotency
     user_messages: UserMessages
+    sender: Sender
     notifications: Notifications
     timeline: Timeline
     apps: Apps
     firmware: FirmwareVersions
+    ota: Ota
     namespaces: Namespaces
     key_uses: UsageLog
     passwords: Passwords
@@ -115,9 +119,15 @@ class Resources:
 @asynccontextmanager
 async def open_resources(settings: ApiSettings) -> AsyncIterator[Resources]:
     """Nothing is connected yet: each client connects at its first use."""
-    async with open_azure(settings) as azure, open_iot_hub(azure) as hub:
+    async with (
+        open_azure(settings) as azure,
+        open_iot_hub(azure) as hub,
+        open_ota(settings.ota_url, settings.ota_key, settings.ca_file) as ota,
+    ):
         database = azure.database
         usage = Usage(database.get_container_client(USAGE.name))
+        gateways = Gateways(database.get_container_client(GATEWAYS.name))
+        user_messages = UserMessages(database.get_container_client(USER_MESSAGES.name))
         yield Resources(
             settings=settings,
             limits=new_rate_limits(
@@ -129,7 +139,7 @@ async def open_resources(settings: ApiSettings) -> AsyncIterator[Resources]:
             accounts=Accounts(database.get_container_client(ACCOUNTS.name)),
             groups=Groups(database.get_container_client(GROUPS.name)),
             group_members=GroupMembers(database.get_container_client(DEVICES.name)),
-            gateways=Gateways(database.get_container_client(GATEWAYS.name)),
+            gateways=gateways,
             devices=Devices(database.get_container_client(DEVICES.name)),
             ledgers=Ledgers(database.get_container_client(STREAM.name)),
             parked=Parked(database.get_container_client(PARKED.name)),
@@ -142,12 +152,14 @@ async def open_resources(settings: ApiSettings) -> AsyncIterator[Resources]:
             usage=usage,
             audit=Audit(database.get_container_client(AUDIT.name)),
             idempotency=Idempotency(database.get_container_client(IDEMPOTENCY.name)),
-            user_messages=UserMessages(database.get_container_client(USER_MESSAGES.name)),
+            user_messages=user_messages,
+            sender=Sender(user_messages, gateways, hub),
             notifications=Notifications(database.get_container_client(NOTIFICATIONS.name)),
             timeline=Timeline(database.get_container_client(TIMELINE.name)),
             apps=Apps(database.get_container_client(APPS.name)),
             firmware=FirmwareVersions(database.get_container_client(FIRMWARE.name)),
+            ota=ota,
             namespaces=Namespaces(database.get_container_client(NAMESPACES.name)),
             key_uses=UsageLog(usage),
-            passwords=Passwords(),
+            passwords=new_passwords(settings.password_memory_kib),
         )

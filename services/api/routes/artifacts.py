@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Path
+from fastapi import Path, Query
 
 from shared.schemas.artifacts import AppDocument, AppVersionDocument, FirmwareDocument
 from shared.schemas.contract import App, AppVersion, Firmware
@@ -19,6 +19,15 @@ AppVersionId = Annotated[
 FirmwareId = Annotated[
     str,
     Path(alias="firmwareid", description="The FIRMWARE's `id`.", examples=["f0e1d2c3b4a59687"]),
+]
+GatewayType = Annotated[
+    str,
+    Query(
+        alias="type",
+        max_length=64,
+        description="For this type of gateway only.",
+        examples=["X400"],
+    ),
 ]
 
 
