@@ -1,6 +1,7 @@
 """sendjson, from the REST call to the gateway."""
 
 import asyncio
+from collections import Counter
 
 import httpx
 import pytest
@@ -34,25 +35,36 @@ async def test_a_message_reaches_the_gateway_byte_for_byte(
             )
             assert (reply.status_code, reply.json()) == (200, {"result": "queued"})
         arrived = [await gateway.message() for _ in BODIES]
-    assert sorted(body for _, body in arrived) == sorted(BODIES)
+    assert [body for _, body in arrived] == BODIES
     assert len({properties["$.mid"] for properties, _ in arrived}) == len(BODIES)
     assert {properties["$.ct"] for properties, _ in arrived} == {"application/json"}
 
 
-async def test_fifty_messages_wait_and_no_more(
-    client: httpx.AsyncClient, stores: pairing.Stores, alice: Customer
+async def test_fifty_messages_wait_in_the_hub_and_the_rest_in_the_outbox(
+    client: httpx.AsyncClient, stack: LocalStack, stores: pairing.Stores, alice: Customer
 ) -> None:
     gateway = await new_gateway(stores)
     await pairing.pair(stores, pairing_request(alice, gateway))
-    url = f"{alice.base}/devices/{gateway.device_id}/sendjson"
+    device = f"{alice.base}/devices/{gateway.device_id}"
     replies = await asyncio.gather(
-        *(client.post(url, content=b"1", headers=JSON) for _ in range(52))
+        *(client.post(f"{device}/sendjson", content=b"1", headers=JSON) for _ in range(52))
     )
-    statuses = sorted(reply.status_code for reply in replies)
-    assert statuses == [200] * 50 + [429] * 2
-    refused = next(reply for reply in replies if reply.status_code == 429)
-    assert "50" in assert_error(refused, 429)
-    assert refused.headers["retry-after"]
+    assert {reply.status_code for reply in replies} == {200}
+
+    async def states() -> Counter[str]:
+        page = (await client.get(f"{device}/messages", params={"limit": 200})).json()
+        return Counter(each["state"] for each in page["items"])
+
+    async with asyncio.timeout(10):
+        while await states() != {"sent": 50, "waiting": 2}:
+            await asyncio.sleep(0.05)
+    port = stack.settings.mqtt_port
+    async with connected(gateway.device_connection_string, stack.settings.bind, port) as online:
+        arrived = [await online.message() for _ in range(52)]
+        assert len({properties["$.mid"] for properties, _ in arrived}) == 52
+        async with asyncio.timeout(10):
+            while await states() != {"delivered": 52}:
+                await asyncio.sleep(0.05)
 
 
 async def test_a_gateway_that_the_hub_lost(
@@ -62,7 +74,16 @@ async def test_a_gateway_that_the_hub_lost(
     await pairing.pair(stores, pairing_request(alice, gateway))
     await stores.hub.delete_device(gateway.device_id)
     url = f"{alice.base}/devices/{gateway.device_id}/sendjson"
-    assert "hub" in assert_error(await client.post(url, content=b"1", headers=JSON), 409).lower()
+    sent = await client.post(url, content=b"1", headers=JSON)
+    assert sent.status_code == 200
+    async with asyncio.timeout(10):
+        while (message := (await client.get(sent.headers["location"])).json())["state"] in (
+            "waiting",
+            "sent",
+        ):
+            await asyncio.sleep(0.02)
+    assert message["state"] == "rejected"
+    assert "hub" in message["reason"].lower()
     await pairing.unpair(stores, alice.user_id, gateway.device_id)
     assert await stores.devices.get(alice.user_id, gateway.device_id) is None
 

@@ -9,6 +9,7 @@ import logging
 import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from services.api.documents.user_messages import MessageState, UserMessage
 from services.api.logic import outbox as rules
@@ -28,7 +29,7 @@ async def receive(sender: Sender) -> bool:
     batch = await sender.hub.receive_feedback()
     if batch is None:
         return False
-    if not await _write(sender, batch):
+    if not await write(sender, batch):
         return True  # it comes again in a minute
     try:
         await sender.hub.complete_feedback(batch)
@@ -37,7 +38,7 @@ async def receive(sender: Sender) -> bool:
     return True
 
 
-async def _write(sender: Sender, batch: FeedbackBatch) -> bool:
+async def write(sender: Sender, batch: FeedbackBatch) -> bool:
     """Whether all of it is written."""
     by_device: dict[str, list[FeedbackRecord]] = defaultdict(list)
     for record in batch.records:
@@ -46,16 +47,15 @@ async def _write(sender: Sender, batch: FeedbackBatch) -> bool:
 
     async def tell(device_id: str) -> bool:
         async with slots:
-            return await _tell(sender, device_id, by_device[device_id])
+            try:
+                return await _tell(sender, device_id, by_device[device_id])
+            except Exception:
+                log.exception(
+                    "feedback could not be written and comes again", extra={"device_id": device_id}
+                )
+                return False
 
-    results = await asyncio.gather(*map(tell, by_device), return_exceptions=True)
-    for device_id, result in zip(by_device, results, strict=True):
-        if isinstance(result, BaseException):
-            log.error(
-                "feedback could not be written and comes again",
-                extra={"device_id": device_id, "error": f"{type(result).__name__}: {result}"},
-            )
-    return all(result is True for result in results)
+    return all(await asyncio.gather(*map(tell, by_device)))
 
 
 async def _tell(sender: Sender, device_id: str, records: Sequence[FeedbackRecord]) -> bool:
@@ -67,8 +67,11 @@ async def _tell(sender: Sender, device_id: str, records: Sequence[FeedbackRecord
                 return True  # nothing of ours
             messages = await _messages(sender, device_id, records)
             now = sender.clock()
-            early = held.outbox.is_claimed(now) and any(_is_early(messages, r) for r in records)
-            fields = _fields(messages, records, sender)
+            fields = _fields(messages, records, now)
+            early = held.outbox.is_claimed(now) and any(
+                record.message_id not in fields and _is_early(messages, record)
+                for record in records
+            )
             if not fields:
                 return not early
             outbox = held.outbox.model_copy(update={"retry_at": None, "failures": 0})
@@ -83,7 +86,7 @@ async def _tell(sender: Sender, device_id: str, records: Sequence[FeedbackRecord
                 if claim:
                     sender.taken(written)
                 return not early
-            await asyncio.sleep(random.uniform(0, 0.05))  # noqa: S311  others write too
+            await asyncio.sleep(random.uniform(0, 0.02))  # noqa: S311  others write too
     raise Unavailable("The outbox is being changed by others at the same time.")
 
 
@@ -98,11 +101,10 @@ async def _messages(
 
 
 def _fields(
-    messages: Mapping[str, UserMessage], records: Sequence[FeedbackRecord], sender: Sender
+    messages: Mapping[str, UserMessage], records: Sequence[FeedbackRecord], now: datetime
 ) -> dict[str, rules.Fields]:
     """What changes, by message id; a message may have several records."""
     fields: dict[str, rules.Fields] = {}
-    now = sender.clock()
     for record in records:
         message = messages.get(record.message_id)
         if message is None:

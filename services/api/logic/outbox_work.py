@@ -42,16 +42,23 @@ async def scan(sender: Sender) -> bool:
     """Serve the outboxes of one page that are due; whether there may be more."""
     devices = await sender.messages.due(sender.clock())
     random.shuffle(devices)  # other processes look at the same ones
-    results = await asyncio.gather(
-        *(sender.come(device_id) for device_id in devices), return_exceptions=True
-    )
-    for device_id, result in zip(devices, results, strict=True):
-        if isinstance(result, BaseException):
-            log.warning(
-                "an outbox could not be served",
-                extra={"device_id": device_id, "error": f"{type(result).__name__}: {result}"},
-            )
-    return len(devices) >= PAGE and not any(results)
+    served = await asyncio.gather(*(_come(sender, device_id) for device_id in devices))
+    return len(devices) >= PAGE and all(served)
+
+
+async def _come(sender: Sender, device_id: str) -> bool:
+    """Whether the outbox was served, or taken by somebody else."""
+    try:
+        await sender.come(device_id)
+    except Unavailable as error:
+        log.warning(
+            "an outbox could not be served", extra={"device_id": device_id, "reason": str(error)}
+        )
+    except Exception:
+        log.exception("an outbox could not be served", extra={"device_id": device_id})
+    else:
+        return True
+    return False
 
 
 async def _scan(sender: Sender) -> None:

@@ -201,7 +201,7 @@ class Sender:
                 written = await self._written(again, messages, fields, attempts)
                 if written is not None:
                     return written
-                await asyncio.sleep(random.uniform(0, 0.05))  # noqa: S311  others write too
+                await asyncio.sleep(random.uniform(0, 0.02))  # noqa: S311  others write too
 
     async def _attempt(self, held: Held, batch: Sequence[UserMessage]) -> _Sent:
         """Give messages to IoT Hub, one after the other, while the claim surely holds."""

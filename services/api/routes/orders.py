@@ -1,24 +1,31 @@
-"""Orders to a device: a user message, a new app, a new firmware (rest-contract.md)."""
+"""Orders to a device: a user message (rest-contract.md)."""
 
+from datetime import timedelta
 from typing import Annotated
 
-from fastapi import Path, Request
+from fastapi import Query, Request, Response
 
-from services.api.logic import ids, user_messages
-from services.api.logic.devices import get_device
+from services.api.logic import user_messages
 from services.api.routes.body import read_json_bytes
-from services.api.routes.dependencies import Caller, DeviceId, Opened
+from services.api.routes.dependencies import Caller, DeviceId
 from services.api.routes.errors import refusals
+from services.api.routes.idempotency import Idempotent
+from services.api.routes.location import set_location
 from services.api.routes.router import customer_router
-from shared.errors import NotAvailable
+from services.api.routes.user_messages import Messages
 from shared.schemas.contract import Result
 from shared.schemas.messages import MAX_USER_MESSAGE_BYTES
 
 router = customer_router("orders")
 
-AppId = Annotated[str, Path(description="The APP's `id`.")]
-VersionId = Annotated[str, Path(description="The APPVERSION's `id`.")]
-FirmwareId = Annotated[str, Path(description="The FIRMWARE's `id`.")]
+ExpiresIn = Annotated[
+    int,
+    Query(
+        ge=1,
+        le=user_messages.LONGEST_SECONDS,
+        description="Seconds for which it is worth to deliver it.",
+    ),
+]
 
 _ANY_JSON = {
     "requestBody": {
@@ -37,54 +44,27 @@ _ANY_JSON = {
     openapi_extra=_ANY_JSON,
 )
 async def send_json(
-    request: Request, resources: Opened, caller: Caller, device_id: DeviceId
+    *,
+    request: Request,
+    response: Response,
+    stores: Messages,
+    caller: Caller,
+    device_id: DeviceId,
+    order_id: Idempotent,
+    expires_in: ExpiresIn = user_messages.DEFAULT_SECONDS,
 ) -> Result:
-    """Queued for the gateway byte for byte as sent; it waits two days at most."""
-    await user_messages.send(
-        resources.devices,
-        resources.gateways,
-        resources.hub,
+    """Stored, byte for byte as sent, to be sent until the gateway has it or its time is over.
+
+    Messages reach a gateway in the order in which they were accepted; 500 wait for one at most.
+    `Location` is where what becomes of it can be asked for.
+    """
+    message = await user_messages.accept(
+        stores,
         user_id=caller.user_id,
         device_id=device_id,
         body=await read_json_bytes(request, MAX_USER_MESSAGE_BYTES),
+        lasts=timedelta(seconds=expires_in),
+        message_id=order_id,
     )
+    set_location(request, response, f"/devices/{device_id}/messages/{message.id}")
     return Result(result="queued")
-
-
-@router.post(
-    "/devices/{deviceid}/newapp/{appid}/{appversionid}",
-    operation_id="sendNewApp",
-    summary="Send a new app",
-    tags=["over the air"],
-    responses=refusals(400, 401, 403, 404, 501, 503),
-)
-async def send_new_app(
-    resources: Opened, caller: Caller, device_id: DeviceId, appid: AppId, appversionid: VersionId
-) -> Result:
-    """Answered by the OTA service, where it is installed."""
-    ids.check_ota_id(appid)
-    ids.check_ota_id(appversionid)
-    await get_device(resources.devices, resources.gateways, caller.user_id, device_id)
-    raise _no_ota()
-
-
-@router.post(
-    "/devices/{deviceid}/newfirmware/{firmwareid}/NOW",
-    operation_id="sendNewFirmware",
-    summary="Send a new firmware",
-    tags=["over the air"],
-    responses=refusals(400, 401, 403, 404, 501, 503),
-)
-async def send_new_firmware(
-    resources: Opened, caller: Caller, device_id: DeviceId, firmwareid: FirmwareId
-) -> Result:
-    """Answered by the OTA service, where it is installed."""
-    ids.check_ota_id(firmwareid)
-    await get_device(resources.devices, resources.gateways, caller.user_id, device_id)
-    raise _no_ota()
-
-
-def _no_ota() -> NotAvailable:
-    return NotAvailable(
-        "This installation has no OTA service; apps and firmware cannot be sent from here."
-    )
