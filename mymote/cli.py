@@ -27,6 +27,7 @@ from mymote.failures import FAILED, Failure
 
 root = typer.Typer(
     no_args_is_help=True,
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,  # its tracebacks print local variables, keys among them
 )

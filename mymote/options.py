@@ -18,7 +18,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 IfMatch = Annotated[
     str,
     typer.Option(
-        metavar="ETAG", help="Change it only while its ETag is this one, as `show` tells it."
+        metavar="ETAG", help="Change it only while this is its ETag; `mymote call -i` shows it."
     ),
 ]
 Since = Annotated[

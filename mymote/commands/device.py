@@ -47,7 +47,7 @@ DEVICES = (
     Column("DEVICE ID", _of("device_id"), keep=True),
     Column("NAME", _of("name"), cut=8),
     Column("STATUS", "status"),
-    Column("APP", lambda one: app_of(one["device"]), cut=8),
+    Column("APP", lambda one: app_of(one["device"]), cut=20),
     Column("GROUP", _of("group_id"), cut=8),
     Column("TYPE", _of("type")),
     Column("FIRMWARE", _of("fwversion")),

@@ -86,7 +86,7 @@ def login(
 def join(
     context: typer.Context,
     link: Annotated[
-        str, typer.Argument(metavar="[LINK]", help="The invitation's; it is asked for.")
+        str, typer.Argument(metavar="LINK", help="The invitation's; it is asked for.")
     ] = "",
     *,
     username: Annotated[str, typer.Option(help="The one you choose.")] = "",

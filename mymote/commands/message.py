@@ -37,7 +37,7 @@ def send(
     device: Device,
     message: Annotated[
         str,
-        typer.Argument(metavar="[JSON]", help="Such as '{\"setpoint\": 21.5}'; - is stdin."),
+        typer.Argument(metavar="JSON", help="Such as '{\"setpoint\": 21.5}'; - is stdin."),
     ] = "",
     *,
     text: Annotated[str, typer.Option(help="Send this text, as a JSON string.")] = "",
@@ -64,7 +64,7 @@ def send(
         response = api.order("sendUserMessage", deviceid=device_id, query=query, body=body)
         message_id = response.headers.get("Location", "").rpartition("/")[2]
         if not wait:
-            said = f"Queued for {device_id} as message {message_id}."
+            said = f"Queued for {device_id}: message {message_id}"
             output.done({**entity(response), "id": message_id}, said, as_json=as_json)
             return
         found = _settled(api, device_id, message_id)

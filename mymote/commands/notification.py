@@ -52,7 +52,7 @@ class State(StrEnum):
 OfLevel = Annotated[Level | None, typer.Option("--level", help="Of this level only.")]
 OfState = Annotated[State | None, typer.Option("--state", help="In this state only.")]
 Ids = Annotated[
-    list[str] | None, typer.Argument(metavar="[ID]...", help="Which; `-` reads ids from stdin.")
+    list[str] | None, typer.Argument(metavar="ID", help="Which; `-` reads ids from stdin.")
 ]
 All = Annotated[bool, typer.Option("--all", help="All that the options select.")]
 

@@ -38,7 +38,7 @@ class Reason(StrEnum):
 
 OfReason = Annotated[Reason | None, typer.Option("--reason", help="Of this reason only.")]
 ParkedId = Annotated[str, typer.Argument(metavar="ID", help="As `parked list` shows it.")]
-OneId = Annotated[str, typer.Argument(metavar="[ID]", help="One message.")]
+OneId = Annotated[str, typer.Argument(metavar="ID", help="One message.")]
 All = Annotated[bool, typer.Option("--all", help="All that the options select.")]
 
 
