@@ -13,6 +13,8 @@ from services.api.factory import create_app
 from services.api.logic.ids import device_id_of, new_device_key, new_user_id
 from services.api.operator.output import Row, print_pages
 from services.api.resources import Resources
+from services.api.settings import ApiSettings
+from shared.settings import Misconfigured, load_settings
 from stack.local import LocalStack
 from tests.access.account_calls import Caller
 from tests.api.customers import Customer, settings_of
@@ -134,6 +136,18 @@ async def test_without_the_key_nothing_is_told(
     assert_error(await operator.request(method, path, json=body, headers=wrong), 401)
     reply = await client.request(method, f"/api/operator{path}", json=body, headers=OPERATOR)
     assert "MYMOTE_OPERATOR_KEY" in assert_error(reply, 501)
+
+
+def test_a_short_key_is_refused_and_not_repeated(
+    stack: LocalStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in stack.service_environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MYMOTE_OPERATOR_KEY", KEY[:31])
+    with pytest.raises(Misconfigured) as refused:
+        load_settings(ApiSettings)
+    assert "MYMOTE_OPERATOR_KEY" in str(refused.value)
+    assert KEY[:31] not in str(refused.value)
 
 
 async def test_unknown_and_malformed_accounts(operator: httpx.AsyncClient) -> None:

@@ -1,1 +1,2 @@
-"""The platform operator's command-line tool: accounts, groups, gateways and parked messages."""
+"""The platform operator's command-line tool: accounts, people, groups, namespaces, gateways and
+parked messages."""

@@ -9,7 +9,6 @@ import typer
 
 from services.api.logic.accounts import create_account, create_group
 from services.api.logic.customers import OperatorStores, make_key
-from services.api.logic.devices import devices_of_account
 from services.api.logic.ids import check_key_name, check_user_id, new_group_id, new_user_id
 from services.api.operator.output import Row, print_fields, print_pages
 from services.api.operator.runner import AsJson, run
@@ -128,8 +127,7 @@ def account_show(user_id: UserId, as_json: AsJson = False) -> None:
         account = await resources.accounts.get(check_user_id(user_id))
         if account is None:
             raise NotFound("There is no account of this user id.")
-        devices = await devices_of_account(resources.devices, resources.gateways, user_id)
-        return {**_account_row(account), "devices": len(devices)}
+        return {**_account_row(account), "devices": await resources.devices.count(user_id)}
 
     print_fields(run(work, as_json=as_json), as_json=as_json)
 
