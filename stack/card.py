@@ -16,8 +16,9 @@ def show(console: Console, demo: Demo, settings: StackSettings, seconds: float) 
     facts.add_column(overflow="fold")
     for name, value in (
         ("REST API", f"{demo.api_url}/docs"),
-        ("account", f"{demo.username}   user id {demo.user_id}"),
+        ("user id", demo.user_id),
         ("API key", demo.api_key),
+        ("sign in as", f"{demo.username}   password {demo.password}"),
         ("device", demo.device_id),
     ):
         facts.add_row(name, Text(value))

@@ -60,8 +60,9 @@ async def load_or_make(path: Path, endpoints: Endpoints, environment: dict[str, 
     Its account and gateway stay; ports and host name may be others than at the last start.
     """
     earlier = load(path)
-    arguments = ("quickstart", "--username", "demo", "--device-name", "Demo")
-    made = asdict(earlier) if earlier else await operator(environment, *arguments)
+    made = asdict(earlier) if earlier else {}
+    if not made.get("password"):
+        made = await _make(environment, made)
     queue = _lead_to(endpoints.servicebus, made["queue_connection_string"])
     device = _lead_to(f"HostName={endpoints.settings.hostname}", made["device_connection_string"])
     demo = Demo(
@@ -71,7 +72,7 @@ async def load_or_make(path: Path, endpoints: Endpoints, environment: dict[str, 
         user_id=made["user_id"],
         api_key=made["api_key"],
         username=made["username"],
-        password="",  # people sign in with the dashboard, which is not part of the stack yet
+        password=made["password"],
         device_id=made["device_id"],
         device_key=made["device_key"],
         device_connection_string=device,
@@ -87,6 +88,18 @@ async def load_or_make(path: Path, endpoints: Endpoints, environment: dict[str, 
     if demo != earlier:
         write_private(path, json.dumps(asdict(demo), indent=2) + "\n")
     return demo
+
+
+async def _make(environment: dict[str, str], earlier: dict[str, Any]) -> dict[str, Any]:
+    """A new account, or what one of before people could sign in lacks."""
+    arguments = ["quickstart", "--username", "demo", "--device-name", "Demo"]
+    if not earlier:
+        made: dict[str, Any] = await operator(environment, *arguments)
+        return made
+    arguments += ["--user-id", earlier["user_id"]]
+    key = {"MYMOTE_DEVICE_KEY": earlier["device_key"]}
+    completed = await operator({**environment, **key}, *arguments)
+    return {**earlier, **completed, "api_key": earlier["api_key"]}
 
 
 def _lead_to(place: str, connection: str) -> str:

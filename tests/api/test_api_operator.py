@@ -115,7 +115,10 @@ async def test_quickstart_completes_what_was_interrupted(
         run(stack, *arguments, "--device-key", made["device_key"]),
         run(stack, "account", "new-key", "--user-id", made["user_id"], "--json"),
     )
-    assert again.value == made | {"api_key": ""}
+    assert again.value == made | {"api_key": "", "password": ""}
+    body = {"username": made["username"], "password": made["password"]}
+    signed_in = (await client.post("/api/login", json=body)).json()
+    assert (signed_in["user_id"], signed_in["role"]) == (made["user_id"], "owner")
     key = other.value
     for api_key in (made["api_key"], key["api_key"]):
         reply = await client.get(f"/api/user/{made['user_id']}/{api_key}/devices")
@@ -129,7 +132,7 @@ async def test_a_tool_for_people(stack: LocalStack, alice: Customer) -> None:
         run(None, "account", "list", "--json"),
         run(stack, "account", "show", "--user-id", "nobody", "--json"),
     )
-    for command in ("provision", "quickstart", "account", "group", "gateway"):
+    for command in ("provision", "quickstart", "account", "group", "gateway", "person"):
         assert command in help_text.output
     assert f"user-{alice.user_id}" in accounts.output, "an id that is broken cannot be copied"
     assert unset.status == 2

@@ -167,6 +167,11 @@ async def test_the_card_and_its_file(run: Run) -> None:
         "ca_file",
     }
     assert (await command(run, "stack", "show", "device_id")).strip() == run.demo.device_id
+    assert f"{run.demo.username}   password {run.demo.password}" in printed
+    async with httpx.AsyncClient() as client:
+        body = {"username": run.demo.username, "password": run.demo.password}
+        signed_in = await client.post(f"{run.demo.api_url}/api/login", json=body)
+    assert signed_in.json()["user_id"] == run.demo.user_id
 
 
 async def test_one_device_connected_and_its_counts_grow(run: Run) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from services.api.logic import pairing
+from services.api.logic.first_owner import ensure_owner
 from services.api.logic.ids import new_device_key, new_user_id
 from services.api.logic.manufacturing import manufacture
 from services.api.operator.accounts import account_app, group_app, make_account
@@ -13,6 +14,7 @@ from services.api.operator.gateways import gateway_app
 from services.api.operator.namespaces import namespace_app
 from services.api.operator.output import print_fields
 from services.api.operator.parked import parked_app
+from services.api.operator.people import person_app
 from services.api.operator.runner import AsJson, pairing_stores, run
 from services.api.resources import Resources
 from shared.database import CONTAINERS, provision
@@ -27,9 +29,11 @@ A first account with one gateway, step by step:
 
     mymote-operator account create --username "Acme Ltd"
 
+    mymote-operator person invite --user-id USER_ID
+
     mymote-operator gateway manufacture
 
-    mymote-operator gateway pair --user-id USER_ID --device-key KEY --name "Pump 3"
+    mymote-operator gateway pair --user-id USER_ID --name "Pump 3"
 
 Every command can be repeated after an interruption, and takes --json for programs. Errors are
 one sentence on stderr, and the exit status is 1 (2 for wrong usage or settings).
@@ -39,14 +43,15 @@ app = typer.Typer(
     name="mymote-operator",
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # its tracebacks print local variables, keys among them
-    help="Run a MyMote platform: make accounts, manufacture gateways, pair them, see to what is "
-    "parked." + EXAMPLES,
+    help="Run a MyMote platform: make accounts, invite their owners, manufacture gateways, pair "
+    "them, see to what is parked." + EXAMPLES,
 )
 app.add_typer(account_app, name="account")
 app.add_typer(group_app, name="group")
 app.add_typer(namespace_app, name="namespace")
 app.add_typer(gateway_app, name="gateway")
 app.add_typer(parked_app, name="parked")
+app.add_typer(person_app, name="person")
 
 
 @app.command("provision")
@@ -65,13 +70,17 @@ def provision_command(as_json: AsJson = False) -> None:
 
 @app.command("quickstart")
 def quickstart(
-    username: Annotated[str, typer.Option(help="The account's name.")] = "demo",
+    username: Annotated[str, typer.Option(help="The account's name, and its owner's.")] = "demo",
     device_name: Annotated[str, typer.Option(help="The gateway's name.")] = "Demo",
     user_id: Annotated[str, typer.Option(help="Made up if absent.")] = "",
-    device_key: Annotated[str, typer.Option(help="Made up if absent.")] = "",
+    device_key: Annotated[
+        str, typer.Option(envvar="MYMOTE_DEVICE_KEY", help="Made up if absent.")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """All of it at once: database, account, one gateway, paired. Keys are shown this once.
+    """All of it at once: database, account, an owner who can sign in, one gateway, paired.
+
+    Keys and the password are shown this once.
 
     Example: mymote-operator quickstart --username demo --device-name Demo --json
     """
@@ -85,6 +94,7 @@ def quickstart(
         gateway = await manufacture(resources.gateways, resources.hub, key)
         request = pairing.PairingRequest(user_id=chosen, device_key=key, name=device_name)
         await pairing.pair(pairing_stores(resources), request)
-        return account.fields | asdict(gateway)
+        owner = await ensure_owner(resources.signing_in, chosen, username)
+        return account.fields | asdict(owner) | asdict(gateway)
 
     print_fields(run(work, as_json=as_json), as_json=as_json, said="Ready.")
