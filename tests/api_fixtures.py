@@ -20,6 +20,7 @@ from tests.api.customers import (
     settings_of,
     stores_of,
 )
+from tests.known_secrets import watch
 from tests.running_stack import running_stack
 
 
@@ -45,7 +46,7 @@ def stores(resources: Resources) -> pairing.Stores:
 @pytest.fixture(scope="session")
 async def client(stack: LocalStack) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=stack.endpoints.api_url, timeout=20) as opened:
-        yield opened
+        yield watch(opened)
 
 
 @pytest.fixture(scope="session")

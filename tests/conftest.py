@@ -7,6 +7,10 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.secrets_in_logs import pytest_configure, pytest_sessionfinish, pytest_terminal_summary
+
+__all__ = ["pytest_configure", "pytest_sessionfinish", "pytest_terminal_summary"]
+
 # An example may take long on a busy machine; pytest-timeout stops what hangs.
 settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")

@@ -11,6 +11,7 @@ from services.api.logic.manufacturing import Manufactured, manufacture
 from services.api.resources import Resources
 from services.api.settings import ApiSettings
 from stack.local import LocalStack
+from tests.known_secrets import keep
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,14 @@ async def new_customer(resources: Resources) -> Customer:
         user_id=new_user_id(),
         username=f"customer {secrets.token_hex(2)}",
     )
+    keep(made.api_key, made.queue_connection_string)
     return Customer(made.account.user_id, made.api_key, made.queue_connection_string)
 
 
 async def new_gateway(stores: pairing.Stores) -> Manufactured:
-    return await manufacture(stores.gateways, stores.hub, new_device_key())
+    made = await manufacture(stores.gateways, stores.hub, new_device_key())
+    keep(made.device_key, made.device_connection_string)
+    return made
 
 
 def pairing_request(

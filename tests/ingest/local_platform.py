@@ -22,6 +22,7 @@ from services.api.settings import ApiSettings
 from shared.schemas.documents import DeviceDocument, Ledger
 from stack.local import LocalStack
 from tests.ingest.mqtt_gateway import Gateway
+from tests.known_secrets import keep
 
 T = TypeVar("T")
 
@@ -48,11 +49,13 @@ class Platform:
         made = await create_account(
             self.resources.making_accounts, user_id=new_user_id(), username="tester"
         )
+        keep(made.api_key, made.queue_connection_string)
         return Owner(made.account.user_id, made.queue_connection_string)
 
     async def gateway(self, owner: Owner | None = None, name: str = "Pump") -> Gateway:
         """A gateway that is manufactured, and paired where it has an owner."""
         made = await manufacture(self.resources.gateways, self.resources.hub, new_device_key())
+        keep(made.device_key, made.device_connection_string)
         self.keys[made.device_id] = made.device_key
         gateway = Gateway(made.device_connection_string, self.stack.settings.mqtt_port)
         if owner is not None:
