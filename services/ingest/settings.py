@@ -31,6 +31,8 @@ class IngestSettings(BaseSettings):
     quota_data: int = Field(100, ge=0)  # messages for each gateway and UTC day of creation
     quota_notifications: int = Field(100, ge=0)
     parked_per_day: int = Field(100, ge=0)  # malformed or over quota, for each gateway and UTC day
+    # Entries in a gateway's timeline that it connected or disconnected, on each of the hub's days.
+    connections_per_day: int = Field(50, ge=0)
 
     # So many accounts whose gateways mostly send what cannot be understood, and more than half of
     # all seen, are our own fault: the consumer stops.

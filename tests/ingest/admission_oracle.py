@@ -17,7 +17,8 @@ class Sent:
 
     sequence_number: int
     device_id: str
-    kind: str  # data, notification, management or garbage
+    # data, notification, management or garbage; or the hub's own: connected, disconnected
+    kind: str
     mid: int | None
     taken: datetime
     stored: timedelta | None  # before or after `taken`, by the gateway's clock; None: not said
@@ -35,6 +36,9 @@ class _Device:
     charged: Counter[tuple[date, str]] = field(default_factory=Counter)
     parking_day: date = date.min
     parked: Counter[date] = field(default_factory=Counter)
+    connection: str = ""
+    connection_day: date = date.min
+    connections: Counter[date] = field(default_factory=Counter)
     newest_pairing: int = -1  # of which something was counted
     counted: list[tuple[int, date, int]] = field(default_factory=list)  # pairing, day, bytes
 
@@ -42,20 +46,27 @@ class _Device:
 class Oracle:
     """Takes messages in the order of the stream."""
 
-    def __init__(self, gateways: Sequence[Gateway], quota: int, parked_per_day: int) -> None:
+    def __init__(
+        self, gateways: Sequence[Gateway], quota: int, parked_per_day: int, connections: int
+    ) -> None:
         self._gateways = {each.device_id: each for each in gateways}
         self._quota = quota  # of data, and of notifications
         self._parked_per_day = parked_per_day
+        self._connections = connections  # entries of a day
         self.devices: defaultdict[str, _Device] = defaultdict(_Device)
         self.queues: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
         self.notifications: set[tuple[str, str, str]] = set()  # user, device, text
         self.warnings: set[tuple[str, str, date]] = set()
         self.timeline: set[tuple[str, str, str]] = set()
+        self.connections: Counter[tuple[str, str, str, datetime]] = Counter()
         self.parked: set[tuple[str, str, str, str]] = set()  # holder, device, reason, text
         self.dropped = 0
 
     def take(self, sent: Sent) -> None:
         device = self.devices[sent.device_id]
+        if sent.kind in ("connected", "disconnected"):
+            self._connection(sent, device)
+            return
         if sent.mid is not None and sent.mid <= device.highest_mid:
             return
         if sent.mid is not None:
@@ -81,6 +92,20 @@ class Oracle:
         else:
             self._charge(sent, device, owner)
 
+    def _connection(self, sent: Sent, device: _Device) -> None:
+        pairings = self._gateways[sent.device_id].pairings
+        if sent.kind == device.connection or all(p.started_at > sent.taken for p in pairings):
+            return
+        device.connection = sent.kind
+        day = device.connection_day = max(device.connection_day, sent.taken.date())
+        device.connections[day] += 1
+        for each in pairings:
+            if each.started_at <= sent.taken and (not each.ended_at or sent.taken < each.ended_at):
+                if device.connections[day] <= self._connections:
+                    self.connections[each.user_id, sent.device_id, sent.kind, sent.taken] += 1
+                elif device.connections[day] == self._connections + 1:
+                    self.timeline.add((each.user_id, sent.device_id, f"flapping {day}"))
+
     def _charge(self, sent: Sent, device: _Device, owner: int | None) -> None:
         pairings = self._gateways[sent.device_id].pairings
         day = device.charged_day = max(device.charged_day, self._created(sent).date())
@@ -89,6 +114,8 @@ class Oracle:
             if owner is not None and owner >= device.newest_pairing:
                 device.newest_pairing = owner
                 self.warnings.add((pairings[owner].user_id, sent.device_id, day))
+                entry = (pairings[owner].user_id, sent.device_id, f"over_quota {day}")
+                self.timeline.add(entry)
             self._park(sent, device, user, "over_quota")
             return
         device.charged[day, sent.kind] += 1

@@ -217,7 +217,8 @@ def test_garbage_of_one_day_is_parked_up_to_the_cap_and_the_owner_is_told_once()
     assert [each.sequence_number for each in parked] == [0, 1, 6]
     assert [dict(plan.dropped) for plan in plans] == [{"malformed": 1}, {"over_quota": 2}]
     assert [plan.limited for plan in plans] == [{DEVICE}, set()]
-    assert [each.event for plan in plans for each in plan.timeline] == ["parking_limit"]
+    told = [each.event for plan in plans for each in plan.timeline]
+    assert told == ["parking_limit", "over_quota"]
     assert [each.properties["mid"] for each in sends["alice"]] == ["3"]
     assert ledgers[DEVICE].parked == ParkedCount(day=tomorrow.date(), parked=1)
 

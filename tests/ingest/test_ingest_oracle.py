@@ -2,11 +2,11 @@
 
 import re
 from base64 import b64decode
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from itertools import accumulate, cycle
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ from tests.ingest.made_events import NOON, STREAM, gateway, raw_event
 from tests.ingest.simulated_path import Crashed, SimulatedPath
 
 DEVICES = [f"X400_{n}" * 4 for n in range(2)]
+HUBS_OWN = {"connected": "deviceConnected", "disconnected": "deviceDisconnected"}
 
 # Of the gateway's clock: near, on both sides of what is believed, and before it was made.
 HOURS_AHEAD = (0, 0.07, 0.1, -0.1, -1, -26, -100, -29 * 24, -31 * 24, -9000 * 24)
@@ -57,7 +58,12 @@ steps = st.builds(
     Step,
     device=st.integers(0, len(DEVICES) - 1),
     repeats=st.sampled_from((0, 0, 0, 1, 2, 3)),
-    kind=st.sampled_from(("data", "data", "data", "data", "notification", "management", "garbage")),
+    kind=st.sampled_from(
+        (
+            *("data", "data", "data", "data", "notification", "management", "garbage"),
+            *("connected", "disconnected"),
+        )
+    ),
     numbered=st.sampled_from((True, True, True, False)),
     seconds=st.sampled_from((0, 2, -2, 12 * 3600)),
     stored=st.none() | st.none() | st.sampled_from(OFFSETS),
@@ -108,13 +114,23 @@ def sent(stream: Sequence[Step]) -> list[Sent]:
             stored = None if first.stored is None else first.taken + first.stored - taken
             made.append(replace(first, sequence_number=n, taken=taken, stored=stored))
             continue
-        mid = len(mine) if step.numbered else None  # another gateway has the same
+        numbered = step.numbered and step.kind not in HUBS_OWN
+        mid = len(mine) if numbered else None  # another gateway has the same
         mine.append(Sent(n, DEVICES[step.device], step.kind, mid, taken, step.stored))
         made.append(mine[-1])
     return made
 
 
 def raw(message: Sent) -> RawEvent:
+    if message.kind in HUBS_OWN:
+        return raw_event(
+            message.sequence_number,
+            b"{}",
+            device_id=message.device_id,
+            source="deviceConnectionStateEvents",
+            enqueued_at=message.taken,
+            opType=HUBS_OWN[message.kind],
+        )
     body = message.text
     if message.kind == "management":
         body = f'{{"event": "started", "detail": "{message.text}"}}'
@@ -172,15 +188,17 @@ def test_every_message_becomes_what_the_design_says_whatever_happens_on_the_way(
     owners: list[Gateway], stream: list[Step], all_cuts: list[Cut], quota: int, cap: int
 ) -> None:
     messages = sent(stream)
-    oracle = Oracle(owners, quota, cap)
+    oracle = Oracle(owners, quota, cap, connections=cap)
     for message in messages:
         oracle.take(message)
-    path = read(messages, all_cuts, owners, Limits(data=quota, notifications=quota, parked=cap))
+    limits = Limits(data=quota, notifications=quota, parked=cap, connections=cap)
+    path = read(messages, all_cuts, owners, limits)
 
     assert queues(path) == oracle.queues
     assert notifications(path) == oracle.notifications
     assert warnings(path) == oracle.warnings
     assert timeline(path) == oracle.timeline
+    assert connections(path) == oracle.connections
     assert parked(path) == oracle.parked
     assert path.dropped == oracle.dropped
     for one in owners:
@@ -218,12 +236,21 @@ def warnings(path: SimulatedPath) -> set[tuple[str, str, date]]:
 
 def timeline(path: SimulatedPath) -> set[tuple[str, str, str]]:
     found = set()
-    for each in path.timeline.values():
-        limit = re.search(r"on (\S+) UTC", each.detail)
-        text = f"parking_limit {limit[1]}" if limit else each.detail
+    entries = [each for each in path.timeline.values() if each.event not in HUBS_OWN]
+    for each in entries:
+        limit = re.search(r"o[nf] (\S+) UTC", each.detail)
+        text = f"{each.event} {limit[1]}" if limit else each.detail
         found.add((each.user_id, each.device_id, text))
-    assert len(found) == len(path.timeline)
+    assert len(found) == len(entries)
     return found
+
+
+def connections(path: SimulatedPath) -> Counter[tuple[str, str, str, datetime]]:
+    return Counter(
+        (each.user_id, each.device_id, each.event, each.enqueued_at)
+        for each in path.timeline.values()
+        if each.event in HUBS_OWN
+    )
 
 
 def parked(path: SimulatedPath) -> set[tuple[str, str, str, str]]:

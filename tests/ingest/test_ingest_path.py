@@ -66,8 +66,10 @@ async def test_notifications_timeline_and_malformed_messages(platform: Platform)
     (notification,) = await eventually(notified)
     assert (notification["text"], notification["level"]) == ("Überhitzt", 3)
     assert notification["device_name"] == "Pump"
-    (entry,) = await platform.all_of(TIMELINE.name, gateway.device_id)
+    entries = await platform.all_of(TIMELINE.name, gateway.device_id)
+    (entry,) = [each for each in entries if each["event"] not in ("connected", "disconnected")]
     assert (entry["event"], entry["detail"]) == ("app_restarted", "watchdog")
+    assert entry["user_id"] == owner.user_id
     parked = await platform.all_of(PARKED.name, owner.user_id)
     assert {each["reason"] for each in parked} == {"malformed"}
     details = sorted(each["detail"] for each in parked)
@@ -135,6 +137,14 @@ async def test_state_reaches_the_devices_document_within_five_seconds(platform: 
         await gateway.delivered()
         await eventually(lambda: state(ConnectionState.CONNECTED, "2.2.0"), seconds=5)
     await eventually(lambda: state(ConnectionState.DISCONNECTED, "2.2.0"), seconds=5)
+
+    async def told() -> bool:
+        entries = await platform.all_of(TIMELINE.name, gateway.device_id)
+        assert {each["user_id"] for each in entries} <= {owner.user_id}
+        entries.sort(key=lambda each: str(each["enqueued_at"]))
+        return [each["event"] for each in entries] == ["connected", "disconnected"]
+
+    assert await eventually(told)
     document = await platform.document(owner, gateway)
     assert (document.app_name, document.app_version) == ("meter", "1.0.9")
     assert (document.connectivity, document.ICCID) == ("ethernet", "8939")

@@ -15,7 +15,7 @@ from services.ingest.logic.ownership import Nobody, owner
 from services.ingest.logic.plan import Limits
 from services.ingest.logic.state import StateChange, observe
 from shared.schemas.contract import ConnectionState
-from shared.schemas.documents import DayCount, Ledger, Pairing, ParkedCount, Quota
+from shared.schemas.documents import Connections, DayCount, Ledger, Pairing, ParkedCount, Quota
 from tests.ingest.made_events import (
     DEVICE,
     MANUFACTURED,
@@ -89,6 +89,7 @@ def test_a_transaction_of_the_largest_ledgers_stays_far_below_two_megabytes() ->
         highest_mid=2**53,
         quota=Quota(day=NOON.date(), data=10**6, notifications=10**6, warned=True),
         parked=ParkedCount(day=NOON.date(), parked=10**6, dropped=10**9),
+        connections=Connections(ConnectionState.DISCONNECTED, NOON.date(), 10**6),
         waiting=True,
         handed_over=2**53,
         owner="u" * 200,

@@ -8,7 +8,8 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from enum import Enum
 
-from shared.schemas.documents import DayCount, Ledger, Pairing, ParkedCount, Quota
+from shared.schemas.contract import ConnectionState
+from shared.schemas.documents import Connections, DayCount, Ledger, Pairing, ParkedCount, Quota
 
 DAYS_BACK = 7
 
@@ -82,6 +83,23 @@ def parked(ledger: Ledger, day: date, limit: int) -> tuple[Ledger, ParkedCount]:
     else:
         count = replace(count, dropped=count.dropped + 1)
     return ledger.model_copy(update={"parked": count}), count
+
+
+def connection_changed(
+    ledger: Ledger, status: ConnectionState, day: date
+) -> tuple[Ledger, Connections] | None:
+    """The ledger after an event of the hub says that a device is or is not connected.
+
+    None where it was so before: the hub says it at least once. Telemetry alone changes nothing
+    here, or what is told of a message and its connection would depend on their order.
+    """
+    last = ledger.connections
+    if last is not None and last.status is status:
+        return None
+    if last is None or last.day < day:
+        last = Connections(status, day)
+    changed = replace(last, status=status, changes=last.changes + 1)
+    return ledger.model_copy(update={"connections": changed}), changed
 
 
 def of(ledger: Ledger, pairing: Pairing) -> Ledger | None:

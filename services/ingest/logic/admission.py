@@ -11,22 +11,28 @@ from services.ingest.logic.accounting import Charge
 from services.ingest.logic.effects import (
     UNITS,
     Delivery,
+    connection,
     deliver,
+    flapping,
     message_id,
+    over_quota,
     parking_limit,
     quota_warning,
 )
 from services.ingest.logic.events import (
+    ConnectionChange,
     Data,
     Event,
     Ignored,
+    LifecycleChange,
     Malformed,
     ManagementEvent,
     Message,
 )
-from services.ingest.logic.ownership import Nobody, first_owner, owner, pairing_at
+from services.ingest.logic.ownership import Nobody, first_owner, owner, pairing_at, was_paired
 from services.ingest.logic.plan import Known, Limits, Plan
 from services.ingest.logic.state import StateChange, observe
+from shared.schemas.contract import ConnectionState
 from shared.schemas.documents import Ledger, Pairing
 
 
@@ -60,6 +66,7 @@ class _Admission:
             return
         if not isinstance(content, Message):
             self._observe(event)
+            self._connection(event)
             self.plan.count(type(content).__name__, "observed")
             return
         kind = type(content.content).__name__
@@ -144,6 +151,7 @@ class _Admission:
         self._keep(ledger)
         delivery = self._delivery(event, message, pairing)
         self.plan.notifications.append(quota_warning(delivery, kind, limit, day))
+        self.plan.timeline.append(over_quota(delivery, kind, limit, day))
 
     def _park_some(
         self,
@@ -209,6 +217,37 @@ class _Admission:
             return
         change = self.plan.states.setdefault(key, StateChange(*key, self._stream))
         observe(change, state, event, stat_device_id(self._stream, event.device_id))
+
+    def _connection(self, event: Event) -> None:
+        """Tell the owner of that moment where the connection changed, some times a day.
+
+        The ledger says what it was: the device's own document may be newer than a replay.
+        """
+        match event.content:
+            case ConnectionChange(status):
+                detail = ""
+            case LifecycleChange(deleted=True):
+                status, detail = ConnectionState.DISCONNECTED, "IoT Hub no longer knows the gateway"
+            case _:
+                return
+        gateway = self._known.gateways.get(event.device_id)
+        if not was_paired(gateway, event.enqueued_at):
+            return
+        ledger = self._ledger(event.device_id)
+        changed = accounting.connection_changed(ledger, status, event.enqueued_at.date())
+        if changed is None:
+            return
+        ledger, count = changed
+        self._keep(ledger)
+        pairing = pairing_at(gateway, event.enqueued_at)
+        limit = self._limits.connections
+        if pairing is None or count.changes > limit + 1:
+            return
+        self.plan.timeline.append(
+            connection(event, pairing.user_id, self._stream, status, detail)
+            if count.changes <= limit
+            else flapping(event, pairing.user_id, limit, count.day)
+        )
 
     def _ledger(self, device_id: str) -> Ledger:
         ledger = self.plan.ledgers.get(device_id) or self._ledgers.get(device_id)

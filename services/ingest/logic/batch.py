@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from services.ingest.logic.events import Event, Message, RawEvent
+from services.ingest.logic.events import COUNTED, Event, RawEvent
 
 # A transactional batch has at most 100 operations: the position and these. A ledger has at most
 # about 1 KB (its days are bounded), so the limit of 2 MB is never near.
@@ -20,11 +20,11 @@ def after(events: Iterable[RawEvent], position: int) -> list[RawEvent]:
 
 
 def runs(events: Iterable[Event], max_ledgers: int = MAX_LEDGERS) -> Iterator[list[Event]]:
-    """Contiguous runs of events, each with messages of at most `max_ledgers` devices."""
+    """Contiguous runs of events, each with what is counted of at most `max_ledgers` devices."""
     run: list[Event] = []
     devices: set[str] = set()
     for event in events:
-        if isinstance(event.content, Message) and event.device_id not in devices:
+        if isinstance(event.content, COUNTED) and event.device_id not in devices:
             if len(devices) == max_ledgers:
                 yield run
                 run, devices = [], set()

@@ -10,11 +10,20 @@ from datetime import UTC, date, datetime, timedelta
 from services.ingest.logic.accounting import Charge
 from services.ingest.logic.events import Data, Event, ManagementEvent, Message, Notice
 from services.ingest.logic.plan import Outgoing, Plan
+from shared.schemas.contract import ConnectionState
 from shared.schemas.documents import Notification, TimelineEntry
 from shared.schemas.messages import Level
 
 DEVICE_ID = "iothub-connection-device-id"  # the application property (rest-contract.md)
-PARKING_LIMIT = "parking_limit"  # the event of a timeline entry
+
+# Events of timeline entries that are ingest's own; the gateways' are in shared.schemas.messages.
+PARKING_LIMIT = "parking_limit"
+OVER_QUOTA = "over_quota"
+FLAPPING = "flapping"
+CONNECTION = {
+    ConnectionState.CONNECTED: "connected",
+    ConnectionState.DISCONNECTED: "disconnected",
+}
 
 UNITS = {Charge.DATA: "data messages", Charge.NOTIFICATIONS: "notifications"}
 
@@ -93,6 +102,49 @@ def parking_limit(delivery: Delivery, limit: int, day: date) -> TimelineEntry:
         detail=f"more than {limit} messages malformed or over quota on {day} UTC: more are dropped",
         created_at=delivery.message.created_at,
         enqueued_at=delivery.event.enqueued_at,
+    )
+
+
+def over_quota(delivery: Delivery, kind: Charge, limit: int, day: date) -> TimelineEntry:
+    """Says in the timeline what `quota_warning` says, as often."""
+    device_id = delivery.event.device_id
+    return TimelineEntry(
+        id=_digest(device_id, OVER_QUOTA, delivery.user_id, day.isoformat()),
+        device_id=device_id,
+        user_id=delivery.user_id,
+        event=OVER_QUOTA,
+        detail=f"more than {limit} {UNITS[kind]} of {day} UTC: more are refused",
+        created_at=delivery.message.created_at,
+        enqueued_at=delivery.event.enqueued_at,
+    )
+
+
+def connection(
+    event: Event, user_id: str, stream: str, status: ConnectionState, detail: str
+) -> TimelineEntry:
+    """Tells the owner that the gateway connected or disconnected."""
+    return TimelineEntry(
+        id=_digest(event.device_id, "connection", stream, str(event.sequence_number)),
+        device_id=event.device_id,
+        user_id=user_id,
+        event=CONNECTION[status],
+        detail=detail,
+        created_at=event.enqueued_at,
+        enqueued_at=event.enqueued_at,
+    )
+
+
+def flapping(event: Event, user_id: str, limit: int, day: date) -> TimelineEntry:
+    """Tells the owner once for a device and day (the hub's) that more changes are not told."""
+    return TimelineEntry(
+        id=_digest(event.device_id, FLAPPING, day.isoformat()),
+        device_id=event.device_id,
+        user_id=user_id,
+        event=FLAPPING,
+        detail=f"connected or disconnected more than {limit} times on {day} UTC: "
+        "the rest of the day is left out",
+        created_at=event.enqueued_at,
+        enqueued_at=event.enqueued_at,
     )
 
 

@@ -93,6 +93,9 @@ class Ignored:
     reason: str
 
 
+# What a device's ledger counts, and what therefore needs it.
+COUNTED = (Message, ConnectionChange, LifecycleChange)
+
 Content = Message | TwinChange | ConnectionChange | LifecycleChange | Ignored
 
 

@@ -24,6 +24,11 @@ def pairing_at(gateway: Gateway | None, moment: datetime) -> Pairing | None:
     return None
 
 
+def was_paired(gateway: Gateway | None, moment: datetime) -> bool:
+    """Whether anybody had paired the gateway by then."""
+    return gateway is not None and any(earlier.started_at <= moment for earlier in gateway.pairings)
+
+
 def first_owner(gateway: Gateway | None, moment: datetime) -> Pairing | None:
     """The first pairing, for what the hub took at a moment before it; None if there is none."""
     if gateway is None or not gateway.pairings or gateway.pairings[0].started_at <= moment:
@@ -48,9 +53,7 @@ def owner(
     """
     pairing = pairing_at(gateway, enqueued_at)
     if gateway is None or pairing is None:
-        paired_before = gateway is not None and any(
-            earlier.started_at <= enqueued_at for earlier in gateway.pairings
-        )
+        paired_before = was_paired(gateway, enqueued_at)
         return Nobody.NOT_THEIRS if paired_before else Nobody.NEVER_PAIRED
     if created_at < pairing.started_at:
         return Nobody.NOT_THEIRS

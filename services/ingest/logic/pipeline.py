@@ -16,7 +16,7 @@ from services.ingest.logic import trace
 from services.ingest.logic.admission import decide
 from services.ingest.logic.batch import after, runs
 from services.ingest.logic.decode import decode
-from services.ingest.logic.events import Event, Message, RawEvent
+from services.ingest.logic.events import COUNTED, Event, RawEvent
 from services.ingest.logic.garbage import GarbageWatch
 from services.ingest.logic.hand_over import HandOver
 from services.ingest.logic.outlets import Outlets
@@ -59,7 +59,7 @@ class Pipeline:
             if not events:
                 return
             _warn_of_a_gap(partition, events[0])
-            devices = {each.device_id for each in events if isinstance(each.content, Message)}
+            devices = {each.device_id for each in events if isinstance(each.content, COUNTED)}
             ledgers = await partition.ledgers(devices)
             for run in runs(events):
                 await self._run(partition, run, ledgers)
@@ -92,6 +92,7 @@ class Pipeline:
             self.settings.quota_data,
             self.settings.quota_notifications,
             self.settings.parked_per_day,
+            self.settings.connections_per_day,
         )
 
 

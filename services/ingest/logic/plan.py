@@ -56,6 +56,7 @@ class Limits:
     data: int  # by day of creation
     notifications: int  # by day of creation
     parked: int  # malformed and over quota, by the hub's day: more is dropped
+    connections: int = 50  # entries in the timeline, by the hub's day: more are left out
 
 
 @dataclass
