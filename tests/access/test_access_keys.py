@@ -71,6 +71,8 @@ async def test_make_read_edit_and_revoke(owner: Caller, resources: Resources) ->
     edited = await owner.call("PATCH", f"/account/keys/{key['id']}", {"name": "A"}, If_Match=etag)
     assert (edited.status_code, edited.json()["name"]) == (200, "A")
     assert edited.json()["scopes"] == ["read", "write"]
+    again = {"scopes": ["write", "read", "write"]}
+    assert (await owner.call("PATCH", f"/account/keys/{key['id']}", again)).json() == edited.json()
     late = await owner.call("PATCH", f"/account/keys/{key['id']}", {"name": "B"}, If_Match=etag)
     assert_error(late, 412)
     assert_error(await owner.call("DELETE", f"/account/keys/{key['id']}", If_Match=etag), 412)

@@ -51,6 +51,13 @@ async def test_completing_an_account_counts_it_once(two: Resources) -> None:
     for _ in range(3):
         await create_account(two.making_accounts, user_id=user_id, username="x")
     assert sum(await _counts(two)) == 1
+    contested = new_user_id()
+    await asyncio.gather(
+        *(create_account(two.making_accounts, user_id=contested, username="x") for _ in range(3)),
+        return_exceptions=True,  # some are told that another one makes it
+    )
+    assert await two.accounts.get(contested) is not None
+    assert sum(await _counts(two)) == 2
 
 
 async def test_a_namespace_that_nobody_counted_is_counted_once(two: Resources) -> None:

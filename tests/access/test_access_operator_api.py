@@ -19,6 +19,7 @@ from stack.local import LocalStack
 from tests.access.account_calls import Caller
 from tests.api.customers import Customer, settings_of
 from tests.api.test_api_refusals import assert_error
+from tests.known_secrets import watch
 
 KEY = secrets.token_hex(16)
 OPERATOR = {"X-Operator-Key": KEY}
@@ -45,7 +46,7 @@ async def operator(stack: LocalStack) -> AsyncIterator[httpx.AsyncClient]:
         async with httpx.AsyncClient(
             transport=transport, base_url="http://api/api/operator", headers=OPERATOR
         ) as client:
-            yield client
+            yield watch(client)
 
 
 async def test_from_account_to_invited_owner(

@@ -74,6 +74,8 @@ async def edit_key(
     expires_at = changes.get("expires_at")
     if isinstance(expires_at, datetime):
         changes = {**changes, "expires_at": _checked_expiry(expires_at, now)}
+    if isinstance(scopes := changes.get("scopes"), list):
+        changes = {**changes, "scopes": sorted(set(scopes))}
 
     def change(account: Account) -> Account:
         key = key_of(account, key_id)
