@@ -1,6 +1,6 @@
 # MyMote on one machine. `make` alone lists the commands.
 .DEFAULT_GOAL := help
-.PHONY: help run test bench lint types clean requirements
+.PHONY: help run test contract bench lint types clean requirements
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
@@ -15,6 +15,15 @@ run: $(VENV)/.installed node_modules/.bin/node $(BIN)/mymote ## start everything
 
 test: $(VENV)/.installed-dev node_modules/.bin/node ## run the tests against the real local stack (5 minutes)
 	@$(BIN)/python -m pytest $(ARGS)
+
+# The key reaches the tests by the environment alone; `API_KEY=… make contract` hides it from `ps`.
+contract: export MYMOTE_CONTRACT_URL = $(URL)
+contract: export MYMOTE_CONTRACT_USER_ID = $(USER_ID)
+contract: export MYMOTE_CONTRACT_API_KEY = $(API_KEY)
+contract: export MYMOTE_CONTRACT_WRITE = $(WRITE)
+contract: $(VENV)/.installed-dev ## check the nine calls of a deployment: URL=… USER_ID=… API_KEY=… [WRITE=1]
+	@test -n "$(URL)" || { echo "make contract URL=https://… USER_ID=… API_KEY=… (WRITE=1 also sends orders)"; exit 2; }
+	@$(BIN)/python -m pytest tests/contract/test_contract.py -n0 $(ARGS)
 
 bench: $(VENV)/.installed-dev node_modules/.bin/node ## measure what a message costs; ARGS=--help tells more (8 minutes)
 	@$(BIN)/python -m bench $(ARGS)
