@@ -14,6 +14,7 @@ from pathlib import Path
 from bench import machine, report
 from bench.bare_loop import CONSUMER_GROUP
 from bench.costs import Unfinished, measure
+from bench.devices import measure_pages
 from services.api.resources import Resources, open_resources
 from stack.demo import operator
 from stack.local import LocalStack, StackError
@@ -43,10 +44,18 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument(
-        "--only", choices=("costs", "accounts"), help="CPU for each message, or many accounts"
+        "--only",
+        choices=("costs", "accounts", "devices"),
+        help="CPU for each message, many accounts, or pages of the list of devices",
     )
     parser.add_argument(
         "--accounts", type=int, default=3000, help="how many accounts get one message each (3000)"
+    )
+    parser.add_argument(
+        "--platform",
+        type=int,
+        default=100_000,
+        help="how many devices the platform has; one account has 10,000 of them (100000)",
     )
     return parser.parse_args()
 
@@ -58,27 +67,32 @@ async def _run(arguments: argparse.Namespace) -> report.Results:
         print(f"{time.monotonic() - began:6.1f} s  {text}", file=sys.stderr, flush=True)
 
     results = report.Results(machine.describe())
-    if arguments.only != "accounts":
-        async with _running(say) as (stack, resources):
+    if arguments.only in (None, "costs"):
+        async with _running(say, "ingest") as (stack, resources):
             results.costs, results.idle = await measure(stack, resources, say)
-    if arguments.only != "costs":
-        async with _running(say) as (stack, resources):
+    if arguments.only in (None, "accounts"):
+        async with _running(say, "ingest") as (stack, resources):
             results.many = await many_accounts(stack, resources, arguments.accounts, say)
+    if arguments.only in (None, "devices"):
+        async with _running(say, "api") as (stack, resources):
+            results.pages = await measure_pages(
+                resources, stack.endpoints.api_url, arguments.platform, say
+            )
     results.seconds = time.monotonic() - began
     return results
 
 
 @asynccontextmanager
-async def _running(say: report.Say) -> AsyncIterator[tuple[LocalStack, Resources]]:
-    """A local Azure with ingest alone, in a folder that is deleted at the end."""
+async def _running(say: report.Say, service: str) -> AsyncIterator[tuple[LocalStack, Resources]]:
+    """A local Azure with one service, in a folder that is deleted at the end."""
     say("starting a local stack ...")
     with tempfile.TemporaryDirectory(prefix="mymote-bench-") as folder:
         stack = LocalStack.prepare(settings_on_free_ports(Path(folder)))
         try:
             await stack.start_azure(extra=GROUPS)
             await operator(stack.service_environment, "provision")
-            await stack.start_service("ingest")
-            await stack.wait_ready("ingest")
+            await stack.start_service(service)
+            await stack.wait_ready(service)
             async with open_resources(api_settings(stack)) as resources:
                 yield stack, resources
         finally:

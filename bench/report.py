@@ -10,6 +10,8 @@ from rich.table import Table
 
 from bench.cases import BODY_BYTES, CASES, PASSES
 from bench.costs import Cost, Idle
+from bench.devices import REPEATS, DevicePages
+from tests.load.devices import PAGE
 from tests.load.many_accounts import Result
 
 Say = Callable[[str], None]
@@ -25,6 +27,7 @@ class Results:
     costs: list[Cost] = field(default_factory=list)
     idle: Idle | None = None
     many: Result | None = None
+    pages: DevicePages | None = None
     seconds: float = 0.0  # of the whole run
 
 
@@ -50,6 +53,8 @@ def as_text(results: Results) -> str:
         )
     if results.many:
         _print_many(console, results.many)
+    if results.pages:
+        _print_pages(console, results.pages)
     console.print(f"\nAll of it took {results.seconds:.0f} s.")
     output = console.file
     assert isinstance(output, StringIO)
@@ -114,3 +119,36 @@ def _print_many(console: Console, many: Result) -> None:
     console.print(table)
     for violation in many.violations:
         console.print(f"  {violation}", markup=False)
+
+
+def _print_pages(console: Console, pages: DevicePages) -> None:
+    table = Table(
+        title=f"\nPages of the list of an account's {pages.devices:,} devices: alone, and among "
+        f"{pages.platform:,}",
+        title_justify="left",
+    )
+    table.add_column("page", no_wrap=True)
+    table.add_column("what it is", ratio=1)
+    for name in ("RU alone", "among", "ratio", "ms alone", "among", "ratio"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for cost in pages.costs:
+        table.add_row(
+            cost.page,
+            cost.meaning,
+            _figure(cost.charge_alone, 1),
+            _figure(cost.charge_among, 1),
+            _figure(cost.charge_ratio, 2),
+            _figure(cost.ms_alone, 1),
+            _figure(cost.ms_among, 1),
+            _figure(cost.ms_ratio, 2),
+        )
+    console.print(table)
+    console.print(
+        f"Pages of {PAGE} devices. RU: the request charge that the local Cosmos DB reckons for the "
+        "documents that it loads and returns, with strong consistency. ms: of the call, through "
+        f"the api and back; the median of {REPEATS}, of long ones of fewer."
+    )
+
+
+def _figure(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
