@@ -10,6 +10,7 @@ from services.api.logic.ids import device_id_of, new_device_key
 from services.api.resources import Resources
 from shared.schemas.documents import DeviceDocument
 from tests.api.customers import Customer, new_customer
+from tests.known_secrets import keep
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 NAMES = ["Pump 1", "Pump 2", "pump 10", "Boiler", "boiler", "Über", "Pump 1"]
@@ -26,6 +27,7 @@ async def fleet(resources: Resources, carol: Customer) -> list[DeviceDocument]:
     made = []
     for number, name in enumerate(NAMES):
         key = new_device_key()
+        keep(key)
         device = DeviceDocument.model_validate(
             {
                 "id": device_id_of(key),
@@ -188,6 +190,7 @@ async def test_what_is_no_longer_the_accounts_is_not_on_its_pages(
 ) -> None:
     dora = await new_customer(resources)
     key = new_device_key()
+    keep(key)
     left = DeviceDocument(
         id=device_id_of(key),
         device_id=device_id_of(key),

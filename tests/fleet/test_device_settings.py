@@ -2,6 +2,7 @@
 
 import asyncio
 import string
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -17,6 +18,7 @@ from services.api.resources import Resources
 from stack.local import LocalStack
 from tests.api.customers import Customer, new_customer, new_gateway, pairing_request
 from tests.api.mqtt_gateway import connected
+from tests.known_secrets import keep
 
 UNKNOWN = "X400_" + "0" * 40
 
@@ -263,6 +265,31 @@ async def test_another_accounts_device_and_wrong_callers(
     assert malformed.status_code == 400
     wrong_key = f"/api/user/{alice.user_id}/{bob.api_key}/devices/{UNKNOWN}/{call}"
     assert (await client.request(method, wrong_key, json=body)).status_code == 401
+
+
+@pytest.mark.parametrize(("method", "call"), [("PATCH", "settings"), ("POST", "reboot")])
+async def test_a_key_that_reads_changes_nothing(
+    client: httpx.AsyncClient, alice: Customer, valve: str, method: str, call: str
+) -> None:
+    made = await client.post(f"{alice.base}/account/keys", json={"name": call, "scopes": ["read"]})
+    reader = replace(alice, api_key=made.json()["api_key"])
+    keep(reader.api_key)
+    assert (await client.get(url(reader, valve))).status_code == 200
+    body: object = {"a": 1} if method == "PATCH" else None
+    refused = await client.request(method, url(reader, valve, call), json=body)
+    assert refused.status_code == 403
+    assert "'write'" in refused.json()["error"]
+
+
+async def test_what_people_do_with_a_device_is_in_its_timeline(
+    client: httpx.AsyncClient, stores: pairing.Stores, alice: Customer
+) -> None:
+    device_id = await paired(stores, alice)
+    assert (await client.patch(url(alice, device_id), json={"a": 1})).status_code == 200
+    assert (await client.patch(url(alice, device_id), json={"a.b": 1})).status_code == 400
+    found = (await client.get(url(alice, device_id, "timeline"))).json()["items"]
+    assert [each["event"] for each in found] == ["settings_changed"]
+    assert found[0]["detail"]
 
 
 async def test_a_gateway_without_identity(
