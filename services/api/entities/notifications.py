@@ -74,10 +74,10 @@ class NotificationPage(Page[Notification]):
 class LevelCounts(BaseModel):
     """How many there are of each level."""
 
-    info: int
-    warning: int
-    alarm: int
-    total: int
+    info: int = Field(description="Of level 1.")
+    warning: int = Field(description="Of level 2.")
+    alarm: int = Field(description="Of level 3.")
+    total: int = Field(description="Of all levels.")
 
 
 class NotificationCounts(BaseModel):
@@ -95,9 +95,9 @@ class NotificationCounts(BaseModel):
         }
     )
 
-    new: LevelCounts
-    acknowledged: LevelCounts
-    cleared: LevelCounts
+    new: LevelCounts = Field(description="Nobody has seen to these yet.")
+    acknowledged: LevelCounts = Field(description="Somebody sees to these.")
+    cleared: LevelCounts = Field(description="These are done.")
 
 
 class NotificationFilter(BaseModel):

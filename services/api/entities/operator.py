@@ -25,7 +25,7 @@ class CustomerAccount(BaseModel):
     queue: str = Field(description="Its queue there.", examples=["user-u3f9c2d41a07be586"])
     api_keys: int = Field(description="How many it has, expired ones too.", examples=[2])
     people: int = Field(description="How many sign in.", examples=[3])
-    created_at: datetime = Field(examples=["2026-01-02T08:30:00Z"])
+    created_at: datetime = Field(description="When it was made.", examples=["2026-01-02T08:30:00Z"])
 
 
 class CustomerAccountPage(Page[CustomerAccount]):
@@ -82,9 +82,14 @@ class Namespace(BaseModel):
 class InventoryGateway(BaseModel):
     """INVENTORYGATEWAY: a gateway as the platform's operator sees it."""
 
-    device_id: str = Field(examples=["X400_8cb2237d0679ca88db6464eac60da96345513964"])
-    type: str = Field(examples=["X400"])
-    manufactured_at: datetime = Field(examples=["2026-01-02T08:30:00Z"])
+    device_id: str = Field(
+        description="`X400_` and 40 lower-case hex digits.",
+        examples=["X400_8cb2237d0679ca88db6464eac60da96345513964"],
+    )
+    type: str = Field(description="The gateway's model.", examples=["X400"])
+    manufactured_at: datetime = Field(
+        description="When it was registered.", examples=["2026-01-02T08:30:00Z"]
+    )
     user_id: str = Field(
         description='The account that it is paired with, or "".', examples=["u3f9c2d41a07be586"]
     )
@@ -118,7 +123,10 @@ class ManufactureGateways(BaseModel):
 class ManufacturedGateway(BaseModel):
     """MANUFACTUREDGATEWAY: the one reply that holds its secrets. They cannot be shown again."""
 
-    device_id: str = Field(examples=["X400_8cb2237d0679ca88db6464eac60da96345513964"])
+    device_id: str = Field(
+        description="`X400_` and 40 lower-case hex digits.",
+        examples=["X400_8cb2237d0679ca88db6464eac60da96345513964"],
+    )
     device_key: str = Field(
         description="Stands on its label.", examples=["4c1d…64 characters…90af"]
     )

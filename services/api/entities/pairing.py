@@ -106,8 +106,8 @@ class ImportReport(BaseModel):
     )
 
     dry_run: bool = Field(description="Whether nothing was paired because it was asked so.")
-    valid: int = Field(description="How many lines have this result; so with the next three.")
-    paired: int
-    already: int
-    failed: int
-    lines: list[ImportLine]
+    valid: int = Field(description="How many would be tried, in a dry run.")
+    paired: int = Field(description="How many gateways were paired.")
+    already: int = Field(description="How many the account had before.")
+    failed: int = Field(description="How many were not paired.")
+    lines: list[ImportLine] = Field(description="One for each line, in their order.")

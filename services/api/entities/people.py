@@ -160,4 +160,4 @@ class Accepted(BaseModel):
     )
 
     user_id: str = Field(description="The account's UserID.")
-    person: Person
+    person: Person = Field(description="Who joined.")

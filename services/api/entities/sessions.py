@@ -82,7 +82,7 @@ class SignedIn(BaseModel):
     )
     user_id: str = Field(description="The account's UserID, for the path.")
     role: Role = Field(description="What the person is in the account.")
-    session: Session
+    session: Session = Field(description="What `token` opens.")
 
 
 class Me(BaseModel):

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 class DeviceSettings(BaseModel):
     """SETTINGS: what the owner configures; the gateway's app reads it."""
 
-    device_id: str
+    device_id: str = Field(description="The DEVICE's `device_id`.")
     settings: dict[str, Any] = Field(
         description="8 KiB of JSON, nested 5 deep; a name has no '.', '$' or space.",
         examples=[{"interval_s": 60, "alarm": {"low": 2.5, "high": 8}}],
@@ -19,7 +19,7 @@ class DeviceSettings(BaseModel):
 class ReportedProperty(BaseModel):
     """REPORTED: a property as the gateway reported it last."""
 
-    name: str = Field(examples=["fwversion"])
+    name: str = Field(description="As the gateway names it.", examples=["fwversion"])
     value: Any = Field(description="Any JSON value.", examples=["2.1.0"])
     updated_at: datetime | None = Field(
         description="When IoT Hub took it; null where it does not say.",
@@ -30,5 +30,5 @@ class ReportedProperty(BaseModel):
 class DeviceProperties(BaseModel):
     """PROPERTIES: what the gateway reports of itself, by name."""
 
-    device_id: str
-    properties: list[ReportedProperty]
+    device_id: str = Field(description="The DEVICE's `device_id`.")
+    properties: list[ReportedProperty] = Field(description="Each that it reported.")

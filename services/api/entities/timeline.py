@@ -10,7 +10,7 @@ from services.api.entities.page import Page
 class TimelineEvent(BaseModel):
     """TIMELINEEVENT: one thing that happened to a device while the account had it."""
 
-    id: str = Field(examples=["8e0f6c1d2b3a49587766554433221100"])
+    id: str = Field(description="Opaque.", examples=["8e0f6c1d2b3a49587766554433221100"])
     at: datetime = Field(
         description="When the cloud learned of it; the timeline has this order.",
         examples=["2026-03-14T12:00:00Z"],

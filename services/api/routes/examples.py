@@ -18,18 +18,38 @@ def example_of(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
     """A value that the schema allows: its own example, or one that is put together."""
     if "$ref" in schema:
         return example_of(schemas[schema["$ref"].rpartition("/")[2]], schemas)
-    for given in ("examples", "enum"):
-        if schema.get(given):
-            return schema[given][0]
-    for given in ("example", "const", "default"):
-        if given in schema:
-            return schema[given]
+    for several in ("examples", "enum"):
+        if schema.get(several):
+            return schema[several][0]
+    for one in ("example", "const", "default"):
+        if one in schema:
+            return schema[one]
     for alternatives in ("anyOf", "oneOf", "allOf"):
         if alternatives in schema:
             return example_of(schema[alternatives][0], schemas)
+    return _put_together(schema, schemas)
+
+
+def _put_together(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
     if "properties" in schema:
+        required = schema.get("required", [])
         fields = schema["properties"].items()
-        return {name: example_of(field, schemas) for name, field in fields}
+        return {
+            name: example_of(field, schemas)
+            for name, field in fields
+            if name in required or "examples" in field
+        }
     if schema.get("type") == "array":
         return [example_of(schema.get("items", {}), schemas)]
+    if "minimum" in schema:
+        return schema["minimum"]
     return _OF_FORMAT.get(schema.get("format", ""), _OF_TYPE.get(schema.get("type", "")))
+
+
+def with_nulls(example: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """In the fields' order, with the nulls that FastAPI takes out of examples."""
+    return {
+        name: example.get(name)
+        for name in schema["properties"]
+        if name in example or name in schema.get("required", [])
+    }

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from services.api.logic.access import NEEDED
 from services.api.routes.dependencies import PREFIX
 from services.api.routes.errors import refusals
-from services.api.routes.examples import example_of
+from services.api.routes.examples import example_of, with_nulls
 
 JSON = "application/json"
 REF = "#/components/schemas/"
@@ -105,8 +105,10 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
         schemas.pop(name, None)
     for schema in schemas.values():
         _without_titles(schema)
+    for schema in schemas.values():
         if "properties" in schema:
-            schema.setdefault("examples", [example_of(schema, schemas)])
+            examples = schema.get("examples") or [example_of(schema, schemas)]
+            schema["examples"] = [with_nulls(each, schema) for each in examples]
     for _, path, operation in operations(document):
         _complete(path, operation, schemas)
     document["components"]["securitySchemes"] = SCHEMES
