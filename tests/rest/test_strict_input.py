@@ -124,7 +124,9 @@ async def test_head_and_allow(client: httpx.AsyncClient, alice: Customer) -> Non
     refused = await client.put(f"{alice.base}/groups")
     assert_error(refused, 405)
     assert {"GET", "HEAD"} <= set(refused.headers["allow"].split(", "))
-    assert (await client.options(f"{alice.base}/groups")).headers["allow"]
+    exact = await client.options(f"{alice.base}/devices/import")  # and not /devices/{deviceid}
+    assert (exact.status_code, exact.headers["allow"]) == (405, "POST")
+    assert (await client.post("/docs")).headers["allow"] == "GET, HEAD"
 
 
 async def test_long_replies_are_compressed(client: httpx.AsyncClient) -> None:
