@@ -6,7 +6,7 @@ from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosHttpResponseError
 
 from services.api.store.cosmos import LIST_SECONDS, cosmos_call
-from services.api.store.pages import BAD_REQUEST, RawPage
+from services.api.store.pages import BAD_REQUEST, RawPage, is_token
 from shared.errors import InvalidRequest
 
 
@@ -20,6 +20,8 @@ async def read_feed(container: ContainerProxy, *, limit: int, cursor: str = "") 
         token = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode() if cursor else None
     except ValueError:
         raise _no_page() from None
+    if token is not None and not is_token(token):
+        raise _no_page()
     pages = container.read_all_items(max_item_count=limit).by_page(token)
     try:
         async with cosmos_call(LIST_SECONDS):

@@ -73,9 +73,15 @@ def _token(cursor: str, mark: str) -> str | None:
         text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
     except ValueError:
         raise _no_page() from None
-    if not text.startswith(mark) or text == mark:
+    token = text.removeprefix(mark)
+    if not text.startswith(mark) or not is_token(token):
         raise _no_page()
-    return text.removeprefix(mark)
+    return token
+
+
+def is_token(text: str) -> bool:
+    """Whether it could be a continuation token; those travel in a header."""
+    return text != "" and text.isascii() and text.isprintable()
 
 
 def _no_page() -> InvalidRequest:
