@@ -1,5 +1,6 @@
 """One call in the reference."""
 
+import json
 from collections.abc import Mapping
 from html import escape
 from typing import Any
@@ -60,7 +61,7 @@ def _default(parameter: Mapping[str, Any]) -> str:
     default = parameter["schema"].get("default")
     if parameter["required"] or default is None or default == "":
         return ""
-    return f", {escape(str(default))} where it is left out"
+    return f", {escape(json.dumps(default))} where it is left out"
 
 
 def _body(body: Mapping[str, Any] | None, schemas: Mapping[str, Any]) -> str:
@@ -70,7 +71,7 @@ def _body(body: Mapping[str, Any] | None, schemas: Mapping[str, Any]) -> str:
     for media_type, content in body["content"].items():
         schema = content.get("schema", {})
         entity = schemas.get(schema.get("$ref", "").rpartition("/")[2], schema)
-        examples = [content[key] for key in ("example",) if key in content]
+        examples = [content["example"]] if "example" in content else []
         examples += entity.get("examples", [])
         shown += (
             f"<p><i><code>{escape(media_type)}</code>, {type_of(schema)}</i> "

@@ -46,10 +46,16 @@ def _put_together(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
     return _OF_FORMAT.get(schema.get("format", ""), _OF_TYPE.get(schema.get("type", "")))
 
 
-def with_nulls(example: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """In the fields' order, with the nulls that FastAPI takes out of examples."""
+def completed(value: Any, schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
+    """An example in the fields' order, and with the nulls: FastAPI sorts it and takes them out."""
+    if "$ref" in schema:
+        return completed(value, schemas[schema["$ref"].rpartition("/")[2]], schemas)
+    if isinstance(value, list):
+        return [completed(each, schema.get("items", {}), schemas) for each in value]
+    if not isinstance(value, dict) or "properties" not in schema:
+        return value
     return {
-        name: example.get(name)
-        for name in schema["properties"]
-        if name in example or name in schema.get("required", [])
+        name: completed(value.get(name), field, schemas)
+        for name, field in schema["properties"].items()
+        if name in value or name in schema.get("required", [])
     }

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from services.api.logic.access import NEEDED
 from services.api.routes.dependencies import PREFIX
 from services.api.routes.errors import refusals
-from services.api.routes.examples import example_of, with_nulls
+from services.api.routes.examples import completed, example_of
 
 JSON = "application/json"
 REF = "#/components/schemas/"
@@ -108,7 +108,7 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
     for schema in schemas.values():
         if "properties" in schema:
             examples = schema.get("examples") or [example_of(schema, schemas)]
-            schema["examples"] = [with_nulls(each, schema) for each in examples]
+            schema["examples"] = [completed(each, schema, schemas) for each in examples]
     for _, path, operation in operations(document):
         _complete(path, operation, schemas)
     document["components"]["securitySchemes"] = SCHEMES
