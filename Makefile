@@ -22,7 +22,8 @@ contract: export MYMOTE_CONTRACT_USER_ID = $(USER_ID)
 contract: export MYMOTE_CONTRACT_API_KEY = $(API_KEY)
 contract: export MYMOTE_CONTRACT_WRITE = $(WRITE)
 contract: $(VENV)/.installed-dev ## check the nine calls of a deployment: URL=… USER_ID=… API_KEY=… [WRITE=1]
-	@test -n "$(URL)" || { echo "make contract URL=https://… USER_ID=… API_KEY=… (WRITE=1 also sends orders)"; exit 2; }
+	@test -n "$$MYMOTE_CONTRACT_URL" -a -n "$$MYMOTE_CONTRACT_USER_ID" -a -n "$$MYMOTE_CONTRACT_API_KEY" || { \
+		echo "make contract URL=https://… USER_ID=… API_KEY=… (WRITE=1 also sends orders)"; exit 2; }
 	@$(BIN)/python -m pytest tests/contract/test_contract.py -n0 $(ARGS)
 
 bench: $(VENV)/.installed-dev node_modules/.bin/node ## measure what a message costs; ARGS=--help tells more (8 minutes)
