@@ -57,7 +57,7 @@ async def test_no_key_is_ever_logged(
     requests: list[tuple[str, str, dict[str, str]]] = [
         ("GET", device, {}),
         ("POST", f"{device}/sendjson", JSON),
-        ("DELETE", device, {}),
+        ("PUT", device, {}),
         ("GET", f"{device}/", {}),
         ("GET", f"{device}/nothing", {}),
         ("GET", f"/api/user/{alice.api_key}/{alice.user_id}/devices", {}),  # swapped
