@@ -41,7 +41,13 @@ NOTIFICATIONS = ContainerSpec(
     "notifications",
     "/user_id",
     ttl=90 * DAY_SECONDS,
-    orders=(("user_id", "device_id", "enqueued_at", "id"),),
+    orders=(
+        ("user_id", "enqueued_at", "id"),
+        ("user_id", "device_id", "enqueued_at", "id"),
+        ("user_id", "level", "enqueued_at", "id"),
+        ("user_id", "state", "enqueued_at", "id"),
+        ("user_id", "state", "level", "enqueued_at", "id"),
+    ),
 )
 TIMELINE = ContainerSpec(
     "timeline",

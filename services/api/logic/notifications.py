@@ -13,13 +13,9 @@ from typing import Literal
 from services.api.logic.ids import check_record_id
 from services.api.store.devices import Devices
 from services.api.store.groups import Groups
-from services.api.store.notifications import (
-    MAX_BATCH,
-    Change,
-    Filter,
-    Notifications,
-    Stored,
-)
+from services.api.store.keyset import Place, place_of
+from services.api.store.notification_query import Filter
+from services.api.store.notifications import MAX_BATCH, Change, Notifications, Stored
 from shared.errors import Conflict, InvalidRequest, NotFound
 from shared.schemas.documents import Notification
 from shared.schemas.messages import Level
@@ -89,8 +85,9 @@ async def page(
     Raises InvalidRequest, and NotFound for a group that the account does not have.
     """
     matching = await _filter(stores, user_id, wanted)
-    found = await stores.notifications.page(user_id, matching, limit, cursor)
-    return [each.notification for each in found.items], found.next
+    found = await stores.notifications.page(user_id, matching, limit + 1, place_of(cursor))
+    following = found[limit - 1].place.cursor if len(found) > limit else ""
+    return [each.notification for each in found[:limit]], following
 
 
 async def one(stores: Stores, user_id: str, notification_id: str) -> Notification:
@@ -135,16 +132,10 @@ async def change(stores: Stores, user_id: str, notification_id: str, order: Orde
 
 async def change_ids(stores: Stores, user_id: str, ids: Sequence[str], order: Order) -> Changed:
     """Change those that the account has. Raises InvalidRequest for an id that can be none."""
-    wanted = Filter(ids=tuple(sorted({check_record_id(each) for each in ids})))
-    found: list[Stored] = []
-    cursor = ""
-    while True:  # the database may give a page in several parts
-        read = await stores.notifications.page(user_id, wanted, len(wanted.ids or ()), cursor)
-        found += read.items
-        if not (cursor := read.next):
-            break
+    asked = sorted({check_record_id(each) for each in ids})
+    found = await stores.notifications.get_many(user_id, asked)
     changed = await _change_all(stores, user_id, found, order)
-    return Changed(changed, len(found) - changed, len(wanted.ids or ()) - len(found))
+    return Changed(changed, len(found) - changed, len(asked) - len(found))
 
 
 async def change_matching(stores: Stores, user_id: str, wanted: Wanted, order: Order) -> Changed:
@@ -160,17 +151,17 @@ async def change_matching(stores: Stores, user_id: str, wanted: Wanted, order: O
     until = min(wanted.until, order.at) if wanted.until else order.at
     base = await _filter(stores, user_id, replace(wanted, states=states, until=until))
     changed = seen = 0
-    cursor = ""  # what changed matches no longer, and what comes later stands before it
-    while seen < MAX_CHANGED:
-        found = await stores.notifications.page(
-            user_id, base, min(MAX_BATCH, MAX_CHANGED - seen), cursor
-        )
-        changed += await _change_all(stores, user_id, found.items, order)
-        seen += len(found.items)
-        if not (cursor := found.next):
+    behind: Place | None = None
+    while room := MAX_CHANGED - seen:
+        size = min(MAX_BATCH, room)
+        found = await stores.notifications.page(user_id, base, size, behind)
+        changed += await _change_all(stores, user_id, found, order)
+        seen += len(found)
+        if len(found) < size:
             return Changed(changed, seen - changed)
-    more = await stores.notifications.page(user_id, base, 1, cursor)
-    return Changed(changed, seen - changed, more=bool(more.items))
+        behind = found[-1].place
+    more = await stores.notifications.page(user_id, base, 1, behind)
+    return Changed(changed, seen - changed, more=bool(more))
 
 
 async def _get(stores: Stores, user_id: str, notification_id: str) -> Stored:
@@ -186,15 +177,14 @@ async def _filter(stores: Stores, user_id: str, wanted: Wanted) -> Filter:
     return Filter(
         level=wanted.level,
         states=wanted.states,
-        device_ids=await _device_ids(stores, user_id, wanted),
+        device_id=wanted.device_id,
+        device_ids=await _group(stores, user_id, wanted) if wanted.group_id else None,
         since=wanted.since,
         until=wanted.until,
     )
 
 
-async def _device_ids(stores: Stores, user_id: str, wanted: Wanted) -> tuple[str, ...] | None:
-    if not wanted.group_id:
-        return (wanted.device_id,) if wanted.device_id else None
+async def _group(stores: Stores, user_id: str, wanted: Wanted) -> tuple[str, ...]:
     if await stores.groups.get(user_id, wanted.group_id) is None:
         raise NotFound("This account has no group of this id; GET .../groups lists those it has.")
     inside = await stores.devices.ids_of_group(user_id, wanted.group_id)

@@ -1,18 +1,16 @@
 """A device's timeline: its own entries and its notifications as one list, newest first."""
 
 import asyncio
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import datetime
 
 from services.api.logic.devices import get_device
 from services.api.store.devices import Devices
 from services.api.store.gateways import Gateways
-from services.api.store.keyset import Keyset, Place
+from services.api.store.keyset import Keyset, Place, place_of
 from services.api.store.notifications import Notifications
 from services.api.store.timeline import Timeline
-from shared.errors import InvalidRequest
-from shared.schemas.documents import Notification, TimelineEntry, sortable
+from shared.schemas.documents import Notification, TimelineEntry
 
 NOTIFICATION = "notification"  # the event of a timeline's entry that is a notification
 
@@ -49,9 +47,9 @@ class Happening:
     level: int = 0
 
     @property
-    def place(self) -> tuple[str, str]:
+    def place(self) -> Place:
         """In the order of both containers."""
-        return sortable(self.at), self.id
+        return Place(self.at, self.id)
 
 
 async def page_of_timeline(
@@ -63,15 +61,14 @@ async def page_of_timeline(
     cursor that is none, and Unavailable.
     """
     await get_device(stores.devices, stores.gateways, user_id, device_id)
-    behind = _place(cursor) if cursor else None
-    keyset = Keyset(limit + 1, behind, span.since, span.until)
+    keyset = Keyset(limit + 1, place_of(cursor), span.since, span.until)
     entries, notifications = await asyncio.gather(
         _entries(stores.timeline, user_id, device_id, span, keyset),
         _notifications(stores.notifications, user_id, device_id, span, keyset),
     )
-    found = sorted([*entries, *notifications], key=lambda each: each.place, reverse=True)
+    found = sorted([*entries, *notifications], key=lambda each: each.place.key, reverse=True)
     page = found[:limit]
-    return page, _cursor(page[-1]) if len(found) > limit else ""
+    return page, page[-1].place.cursor if len(found) > limit else ""
 
 
 async def _entries(
@@ -105,22 +102,3 @@ def _from_notification(notification: Notification) -> Happening:
         notification.text,
         notification.level,
     )
-
-
-def _cursor(last: Happening) -> str:
-    return urlsafe_b64encode(" ".join(last.place).encode()).decode().rstrip("=")
-
-
-def _place(cursor: str) -> Place:
-    try:
-        text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-        at, _, id_ = text.partition(" ")
-        place = Place(datetime.fromisoformat(at), id_)
-        ours = sortable(place.at) == at
-    except (ValueError, OverflowError):
-        ours = False
-    if not ours:
-        raise InvalidRequest(
-            "This cursor is of no page of a timeline; leave it out to start at the newest."
-        )
-    return place

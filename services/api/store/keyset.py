@@ -3,10 +3,12 @@
 So several lists can be read as one, and a list goes on while others write to it.
 """
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from shared.errors import InvalidRequest
 from shared.schemas.documents import sortable
 
 
@@ -17,6 +19,16 @@ class Place:
     at: datetime
     id: str
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """As the database compares it."""
+        return sortable(self.at), self.id
+
+    @property
+    def cursor(self) -> str:
+        """The place as clients are given it."""
+        return urlsafe_b64encode(" ".join(self.key).encode()).decode().rstrip("=")
+
 
 @dataclass(frozen=True)
 class Keyset:
@@ -26,6 +38,24 @@ class Keyset:
     behind: Place | None = None
     since: datetime | None = None
     until: datetime | None = None
+
+
+def place_of(cursor: str) -> Place | None:
+    """None for "". Raises InvalidRequest for what is no cursor."""
+    if not cursor:
+        return None
+    try:
+        text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        at, _, id_ = text.partition(" ")
+        place = Place(datetime.fromisoformat(at), id_)
+        ours = sortable(place.at) == at
+    except (ValueError, OverflowError):
+        ours = False
+    if not ours:
+        raise InvalidRequest(
+            "This cursor is of no page of this list; leave it out to start at the newest."
+        )
+    return place
 
 
 def keyset_query(

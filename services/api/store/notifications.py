@@ -1,8 +1,10 @@
 """Container `notifications`, one partition for each account."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from azure.core import MatchConditions
@@ -14,54 +16,13 @@ from azure.cosmos.exceptions import (
 )
 
 from services.api.store.cosmos import LIST_SECONDS, cosmos_call
-from services.api.store.keyset import Keyset, keyset_query
-from services.api.store.pages import read_page
+from services.api.store.keyset import Keyset, Place
+from services.api.store.notification_query import Filter, Query, count_query, page_queries
 from shared.schemas.documents import Notification, sortable
 
 MAX_BATCH = 100  # operations in one transaction of Cosmos DB
 # Not there any more, or changed meanwhile; the transaction's other operations answer 424.
 MOVED_ON = (404, 412)
-
-
-@dataclass(frozen=True)
-class Filter:
-    """What is looked for; what is not given does not matter."""
-
-    level: int = 0
-    states: tuple[str, ...] = ()
-    device_ids: tuple[str, ...] | None = None  # of these devices only
-    ids: tuple[str, ...] | None = None  # these notifications only
-    since: datetime | None = None  # when the hub took it: from then on
-    until: datetime | None = None  # before then
-
-    @property
-    def where(self) -> str:
-        # Ingest wrote no state at first: what has none is new.
-        states = "ARRAY_CONTAINS(@states, c.state)"
-        if "new" in self.states:
-            states = f"({states} OR NOT IS_DEFINED(c.state))"
-        conditions = [
-            *(["c.level = @level"] if self.level else []),
-            *([states] if self.states else []),
-            *(["ARRAY_CONTAINS(@device_ids, c.device_id)"] if self.device_ids is not None else []),
-            *(["ARRAY_CONTAINS(@ids, c.id)"] if self.ids is not None else []),
-            *(["c.enqueued_at >= @since"] if self.since else []),
-            *(["c.enqueued_at < @until"] if self.until else []),
-        ]
-        return f" WHERE {' AND '.join(conditions)}" if conditions else ""
-
-    @property
-    def parameters(self) -> Mapping[str, object]:
-        values: Mapping[str, object] = {
-            "@level": self.level,
-            "@states": list(self.states),
-            "@device_ids": list(self.device_ids or ()),
-            "@ids": list(self.ids or ()),
-            "@since": sortable(self.since) if self.since else None,
-            "@until": sortable(self.until) if self.until else None,
-        }
-        where = self.where
-        return {name: value for name, value in values.items() if name in where}
 
 
 @dataclass(frozen=True)
@@ -71,13 +32,10 @@ class Stored:
     notification: Notification
     etag: str
 
-
-@dataclass(frozen=True)
-class Page:
-    """Some notifications, newest first, and the cursor of the next page; "" after the last."""
-
-    items: list[Stored]
-    next: str
+    @property
+    def place(self) -> Place:
+        """In the order of lists."""
+        return Place(self.notification.enqueued_at, self.notification.id)
 
 
 @dataclass(frozen=True)
@@ -114,39 +72,34 @@ class Notifications:
             return None
         return _stored(item)
 
-    async def page(self, user_id: str, wanted: Filter, limit: int, cursor: str = "") -> Page:
-        """At most `limit`, newest first. Raises InvalidRequest for a cursor of another list."""
-        found = await read_page(
-            self.container,
-            f"SELECT * FROM c{wanted.where} ORDER BY c.enqueued_at DESC",  # noqa: S608
-            wanted.parameters,
-            user_id,
-            limit=limit,
-            cursor=cursor,
-        )
-        return Page([_stored(item) for item in found.items], found.next)
+    async def get_many(self, user_id: str, ids: Sequence[str]) -> list[Stored]:
+        """Those of the ids that are there."""
+        async with cosmos_call(LIST_SECONDS):
+            items = await self.container.read_items([(each, user_id) for each in ids])
+        return [_stored(item) for item in items]
+
+    async def page(
+        self, user_id: str, wanted: Filter, limit: int, behind: Place | None = None
+    ) -> list[Stored]:
+        """At most `limit`, newest first, behind a place in that order."""
+        keyset = Keyset(limit, behind, wanted.since, wanted.until)
+        queries = page_queries(user_id, wanted, keyset)
+        parts = await asyncio.gather(*(self._read(user_id, query) for query in queries))
+        found = sorted(chain(*parts), key=lambda each: each.place.key, reverse=True)
+        return found[:limit]
 
     async def newest_of_device(
         self, user_id: str, device_id: str, keyset: Keyset
     ) -> list[Notification]:
         """One device's, newest first, behind a place in the order."""
-        conditions = ["c.user_id = @user", "c.device_id = @device"]
-        values = {"@user": user_id, "@device": device_id}
-        query, parameters = keyset_query(("user_id", "device_id"), conditions, values, keyset)
-        async with cosmos_call(LIST_SECONDS):
-            found = self.container.query_items(query, parameters=parameters, partition_key=user_id)
-            return [Notification.model_validate(item) async for item in found]
+        (query,) = page_queries(user_id, Filter(device_id=device_id), keyset)
+        return [each.notification for each in await self._read(user_id, query)]
 
     async def count(self, user_id: str, wanted: Filter) -> int:
         """How many there are; answered from the index."""
-        found = self.container.query_items(
-            f"SELECT VALUE COUNT(1) FROM c{wanted.where}",  # noqa: S608
-            parameters=[
-                {"name": name, "value": value} for name, value in wanted.parameters.items()
-            ],
-            partition_key=user_id,
-        )
+        query, parameters = count_query(user_id, wanted)
         async with cosmos_call(LIST_SECONDS):
+            found = self.container.query_items(query, parameters=parameters, partition_key=user_id)
             # The SDK's annotation says that items are objects.
             return sum([int(str(value)) async for value in found])
 
@@ -187,9 +140,9 @@ class Notifications:
 
     async def delete_of_device(self, user_id: str, device_id: str) -> int:
         """Delete an account's notifications of one device; returns how many."""
-        wanted, deleted = Filter(device_ids=(device_id,)), 0
-        while items := (await self.page(user_id, wanted, MAX_BATCH)).items:
-            for stored in items:
+        deleted = 0
+        while found := await self.page(user_id, Filter(device_id=device_id), MAX_BATCH):
+            for stored in found:
                 try:
                     async with cosmos_call():
                         await self.container.delete_item(stored.notification.id, user_id)
@@ -197,6 +150,12 @@ class Notifications:
                     continue
                 deleted += 1
         return deleted
+
+    async def _read(self, user_id: str, query: Query) -> list[Stored]:
+        text, parameters = query
+        async with cosmos_call(LIST_SECONDS):
+            found = self.container.query_items(text, parameters=parameters, partition_key=user_id)
+            return [_stored(item) async for item in found]
 
 
 def _stored(item: Mapping[str, Any]) -> Stored:
