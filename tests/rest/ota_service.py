@@ -27,7 +27,7 @@ from starlette.routing import Route
 from services.api.resources import Resources
 from shared.schemas.artifacts import AppDocument, AppVersionDocument, FirmwareDocument
 
-KEY = "the secret that the api and the OTA service share"
+KEY = "5ec4e7" * 8  # that the api and the OTA service share
 DOWNLOAD_KEY = "d0" * 32
 ACCOUNT = "/internal/accounts/{user_id}"
 

@@ -28,6 +28,7 @@ from stack.local import LocalStack
 from tests.api.customers import Customer
 from tests.api.test_api_refusals import UNKNOWN, assert_error
 from tests.free_ports import free_ports
+from tests.known_secrets import keep, watch
 from tests.rest.ota_service import DOWNLOAD_KEY, KEY, OtaService, serving
 
 OPERATOR_KEY = "0f" * 32
@@ -53,6 +54,7 @@ FIRMWARE = ["id", "type", *VERSION[2:]]
 @pytest.fixture(scope="module")
 async def ota(stack: LocalStack, resources: Resources) -> AsyncIterator[OtaService]:
     """With the api process `api-2` that knows it."""
+    keep(KEY, OPERATOR_KEY, DOWNLOAD_KEY)
     ota_port, api_port = free_ports(2)
     service = OtaService(resources, f"http://127.0.0.1:{ota_port}")
     extra = {
@@ -72,7 +74,7 @@ async def ota(stack: LocalStack, resources: Resources) -> AsyncIterator[OtaServi
 @pytest.fixture(scope="module")
 async def api(stack: LocalStack, ota: OtaService) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=stack.url("api-2"), timeout=20) as opened:
-        yield opened
+        yield watch(opened)
 
 
 @pytest.fixture(scope="module")
