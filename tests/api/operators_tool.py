@@ -34,18 +34,19 @@ class Ran:
         return json.loads(self.output)
 
 
-async def run(stack: LocalStack | None, *arguments: str) -> Ran:
-    """Without a stack: without any setting. Nobody answers questions."""
-    return await asyncio.to_thread(_run, stack, arguments)
+async def run(stack: LocalStack | None, *arguments: str, given: str = "") -> Ran:
+    """Without a stack: without any setting. `given` is all that its input has."""
+    return await asyncio.to_thread(_run, stack, arguments, given)
 
 
-def _run(stack: LocalStack | None, arguments: Sequence[str]) -> Ran:
+def _run(stack: LocalStack | None, arguments: Sequence[str], given: str) -> Ran:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MYMOTE_")}
     environment |= stack.service_environment if stack else {}
     with tempfile.TemporaryDirectory() as name:
-        output, errors = Path(name, "output"), Path(name, "errors")
+        answers, output, errors = (Path(name, each) for each in ("input", "output", "errors"))
+        answers.write_text(given)
         child = _processes.Process(
-            target=_command, args=(arguments, environment, output, errors), daemon=True
+            target=_command, args=(arguments, environment, answers, output, errors), daemon=True
         )
         child.start()
         child.join()
@@ -54,13 +55,18 @@ def _run(stack: LocalStack | None, arguments: Sequence[str]) -> Ran:
 
 
 def _command(
-    arguments: Sequence[str], environment: Mapping[str, str], output: Path, errors: Path
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    answers: Path,
+    output: Path,
+    errors: Path,
 ) -> None:
     from services.api.operator.cli import app  # noqa: PLC0415 - in the forked process, preloaded
 
     for number, path in ((1, output), (2, errors)):
         with path.open("wb") as file:
             os.dup2(file.fileno(), number)
+    sys.stdin = answers.open()
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = ["mymote-operator", *arguments]

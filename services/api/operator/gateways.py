@@ -11,6 +11,7 @@ from services.api.logic import pairing
 from services.api.logic.ids import check_device_id, new_device_key
 from services.api.logic.intervals import current
 from services.api.logic.manufacturing import Manufactured, manufacture
+from services.api.operator.device_keys import FROM_INPUT, read_device_key
 from services.api.operator.output import Row, print_fields, print_pages, print_rows
 from services.api.operator.runner import AsJson, pairing_stores, run
 from services.api.resources import Resources
@@ -30,7 +31,11 @@ UserId = Annotated[str, typer.Option(help="The account's user id.")]
 def gateway_manufacture(
     count: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 1,
     device_key: Annotated[
-        str, typer.Option(help="Repeat one that was interrupted, under its device key.")
+        str,
+        typer.Option(
+            help='Repeat one that was interrupted, under its device key; "-" reads that from '
+            "standard input."
+        ),
     ] = "",
     as_json: AsJson = False,
 ) -> None:
@@ -40,7 +45,8 @@ def gateway_manufacture(
 
     Example: mymote-operator gateway manufacture --count 20 --json > batch-7.json
     """
-    keys = [device_key] if device_key else [new_device_key() for _ in range(count)]
+    given = read_device_key(device_key)
+    keys = [given] if given else [new_device_key() for _ in range(count)]
 
     async def work(resources: Resources) -> list[Manufactured]:
         limit = asyncio.Semaphore(AT_ONCE)
@@ -97,7 +103,14 @@ def gateway_show(device_id: DeviceId, as_json: AsJson = False) -> None:
 def gateway_pair(
     *,
     user_id: UserId,
-    device_key: Annotated[str, typer.Option(help="The 64 characters on the gateway's label.")],
+    device_key: Annotated[
+        str,
+        typer.Option(
+            envvar="MYMOTE_DEVICE_KEY",
+            help='The 64 characters on the gateway\'s label; "-" reads them from standard input, '
+            "or asks.",
+        ),
+    ] = FROM_INPUT,
     name: Annotated[str, typer.Option(help="The device's name, fixed from now on.")],
     location: Annotated[str, typer.Option(help='"lat,lon" in degrees.')] = "",
     group: Annotated[str, typer.Option(help="The id of one of the account's groups.")] = "",
@@ -105,13 +118,18 @@ def gateway_pair(
 ) -> None:
     """Give a gateway to an account; it restarts and wipes what it has stored.
 
-    Repeat it after an interruption; a pairing that is complete is left as it is.
+    Repeat it after an interruption; a pairing that is complete is left as it is. Without
+    --device-key it asks for the key, so that this stands in no list of processes.
 
-    Example: mymote-operator gateway pair --user-id u3f9c2d41a07be586 --device-key KEY
-    --name "Pump 3" --location 41.890210,12.492231
+    Example: mymote-operator gateway pair --user-id u3f9c2d41a07be586 --name "Pump 3"
+    --location 41.890210,12.492231 < key.txt
     """
     request = pairing.PairingRequest(
-        user_id=user_id, device_key=device_key, name=name, location=location, group_id=group
+        user_id=user_id,
+        device_key=read_device_key(device_key),
+        name=name,
+        location=location,
+        group_id=group,
     )
     paired = run(
         lambda resources: pairing.pair(pairing_stores(resources), request), as_json=as_json
