@@ -17,6 +17,7 @@ from mymote.commands import (
     login,
     message,
     notification,
+    operator,
     pairing,
     parked,
     person,
@@ -84,6 +85,7 @@ root.add_typer(person.person_app, name="person", rich_help_panel=ACCESS)
 root.add_typer(person.invitation_app, name="invitation", rich_help_panel=ACCESS)
 root.add_typer(person.session_app, name="session", rich_help_panel=ACCESS)
 root.command("audit", rich_help_panel=ACCESS)(person.audit)
+root.add_typer(operator.app, name="operator", rich_help_panel=ACCESS)
 root.command("call", rich_help_panel=DAILY)(call.call)
 
 

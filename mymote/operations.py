@@ -114,5 +114,14 @@ OPERATIONS: Mapping[str, Operation] = MappingProxyType(
         "listSessions": Operation("GET", "/sessions"),
         "endSession": Operation("DELETE", "/sessions/{sessionid}"),
         "listAudit": Operation("GET", "/audit"),
+        # the platform's operator
+        "operatorListAccounts": Operation("GET", "/api/operator/accounts"),
+        "operatorCreateAccount": Operation("POST", "/api/operator/accounts"),
+        "operatorGetAccount": Operation("GET", "/api/operator/accounts/{userid}"),
+        "operatorCreateKey": Operation("POST", "/api/operator/accounts/{userid}/keys"),
+        "operatorInviteOwner": Operation("POST", "/api/operator/accounts/{userid}/invitations"),
+        "operatorListNamespaces": Operation("GET", "/api/operator/namespaces"),
+        "operatorListGateways": Operation("GET", "/api/operator/gateways"),
+        "operatorManufactureGateways": Operation("POST", "/api/operator/gateways"),
     }
 )

@@ -18,7 +18,9 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 IfMatch = Annotated[
     str,
     typer.Option(
-        metavar="ETAG", help="Change it only while this is its ETag; `mymote call -i` shows it."
+        "--if-match",
+        metavar="ETAG",
+        help="Change it only while this is its ETag; `mymote call -i` shows it.",
     ),
 ]
 Since = Annotated[
@@ -146,16 +148,30 @@ def secret(from_stdin: bool, variable: str, question: str, *, twice: bool = Fals
         return sys.stdin.readline().strip()
     if kept := os.environ.get(variable, "").strip():
         return kept
-    return asked(question, variable, hidden=True, twice=twice)
+    return asked(question, f"it in {variable}", hidden=True, twice=twice)
 
 
-def asked(question: str, instead: str, *, hidden: bool = False, twice: bool = False) -> str:
+def asked(
+    question: str,
+    instead: str,
+    *,
+    default: str | None = None,
+    hidden: bool = False,
+    twice: bool = False,
+) -> str:
     """What a person types. Raises Failure where nobody is there, naming what to give `instead`."""
     if not sys.stdin.isatty():
-        raise usage(f"Nobody is here to ask for the {question.lower()}; give {instead}.")
+        raise usage(f"Nobody is here to answer questions; give {instead}.")
     try:
         return str(
-            typer.prompt(question, hide_input=hidden, confirmation_prompt=twice, err=True)
+            typer.prompt(
+                question,
+                default=default,
+                show_default=False,
+                hide_input=hidden,
+                confirmation_prompt=twice,
+                err=True,
+            )
         ).strip()
     except typer.Abort:
         typer.echo(err=True)

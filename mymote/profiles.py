@@ -25,10 +25,13 @@ class Place:
     token: str = ""
     username: str = ""  # of the person whose session it is
     ca_file: str = ""  # of a certificate authority that the system does not know
+    operator_key: str = ""  # of the platform's operator; never kept
 
     @property
     def headers(self) -> dict[str, str]:
         """What tells the api who calls; the path has `-` in the key's place."""
+        if self.operator_key:
+            return {"X-Operator-Key": self.operator_key}
         if self.api_key:
             return {"X-API-Key": self.api_key}
         return {"Authorization": f"Bearer {self.token}"} if self.token else {}

@@ -32,6 +32,16 @@ Expires = Annotated[
     str | None,
     typer.Option(metavar="TIME", help='When it ends: 90d from now, 2027-01-01; "" for never.'),
 ]
+Scopes = Annotated[list[Scope], typer.Option("--scope", help="Repeatable; read if none.")]
+
+
+def new_key(name: str, scopes: list[Scope], expires: str | None) -> dict[str, object]:
+    """What makes a key. Raises Failure."""
+    return some(
+        name=name,
+        scopes=[scope.value for scope in scopes or [Scope.READ]],
+        expires_at=ahead(expires, "--expires") if expires else None,
+    )
 
 
 def _used(key: Entity) -> str:
@@ -83,7 +93,7 @@ def create(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="What it is for.")],
     *,
-    scopes: Annotated[list[Scope], typer.Option("--scope", help="Repeatable; read if none.")] = [],  # noqa: B006 - Typer copies it
+    scopes: Scopes = [],  # noqa: B006 - Typer copies it
     expires: Expires = None,
     as_json: AsJson = False,
 ) -> None:
@@ -91,13 +101,8 @@ def create(
 
     Example: mymote key create "billing server" --scope read --expires 365d
     """
-    asked = some(
-        name=name,
-        scopes=[scope.value for scope in scopes or [Scope.READ]],
-        expires_at=ahead(expires, "--expires") if expires else None,
-    )
     with calling(context) as api:
-        made = api.call("createKey", json=asked)
+        made = api.call("createKey", json=new_key(name, scopes, expires))
     output.shown(made, as_json=as_json, said="Keep the api_key now; it cannot be shown again.")
 
 

@@ -71,9 +71,10 @@ def login(
     _warn(url)
     here = Place(url=url, user_id="", ca_file=_ca_file(ca_file))
     if not user_id and not username:
-        user_id = asked("User id, or username", "--user-id or --username")
-        if not _is_user_id(user_id):
-            user_id, username = "", user_id
+        username = asked(
+            "Username (leave it empty to give an API key)", "--user-id or --username", default=""
+        )
+        user_id = "" if username else asked("User id of the account", "--user-id")
     if username:
         password = secret(from_stdin, "MYMOTE_PASSWORD", "Password")
         place = _session(here, username, password)
@@ -219,10 +220,6 @@ def _demo() -> Place:
         raise usage(f"There is no {file} here: `make run` makes it.") from None
     except (OSError, ValueError, KeyError, TypeError):
         raise usage(f"{file} cannot be read; `make run` makes it anew.") from None
-
-
-def _is_user_id(text: str) -> bool:
-    return len(text) == 17 and text[0] == "u" and set(text[1:]) <= set("0123456789abcdef")
 
 
 def _ca_file(given: str) -> str:

@@ -52,9 +52,7 @@ class CommandLine:
         self, *arguments: str, stdin: str = "", columns: int = 0, folder: Path | None = None
     ) -> Ran:
         """With `columns`, stdout and stderr are a terminal so wide, and come together."""
-        return await asyncio.to_thread(
-            self._run, arguments, stdin, columns, folder or self.folder
-        )
+        return await asyncio.to_thread(self._run, arguments, stdin, columns, folder or self.folder)
 
     async def well(self, *arguments: str, stdin: str = "") -> Any:
         """What it prints as JSON, where it succeeds."""
