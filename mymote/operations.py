@@ -123,5 +123,9 @@ OPERATIONS: Mapping[str, Operation] = MappingProxyType(
         "operatorListNamespaces": Operation("GET", "/api/operator/namespaces"),
         "operatorListGateways": Operation("GET", "/api/operator/gateways"),
         "operatorManufactureGateways": Operation("POST", "/api/operator/gateways"),
+        "operatorListFirmware": Operation("GET", "/api/operator/firmware"),
+        "operatorUploadFirmware": Operation("POST", "/api/operator/firmware"),
+        "operatorGetFirmware": Operation("GET", "/api/operator/firmware/{firmwareid}"),
+        "operatorDeleteFirmware": Operation("DELETE", "/api/operator/firmware/{firmwareid}"),
     }
 )

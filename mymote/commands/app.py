@@ -1,18 +1,11 @@
 """`mymote app …`, `mymote firmware …`: what runs on the gateways, over the air."""
 
-import hashlib
-import os
-from base64 import b64encode
-from collections.abc import Callable, Iterator
-from io import BufferedReader
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mymote import complete, names, output, progress
+from mymote import complete, names, output, uploads
 from mymote.calling import calling
-from mymote.failures import usage
 from mymote.options import (
     AsJson,
     Device,
@@ -28,8 +21,6 @@ from mymote.output import Column
 
 app = typer.Typer(no_args_is_help=True, help="Apps and their versions.")
 firmware_app = typer.Typer(no_args_is_help=True, help="Firmware of the gateways.")
-
-CHUNK_BYTES = 256 * 1024
 
 APPS = (
     Column("APP ID", "id", keep=True),
@@ -163,24 +154,9 @@ def upload(
 
     Example: mymote app upload a1b2c3 build/pump.bin --version 1.4.0
     """
-    from mymote.api import Body  # noqa: PLC0415
-
-    with _opened(file) as source, calling(context) as api:
-        size = os.fstat(source.fileno()).st_size
-        # So that nothing else than this file becomes the version.
-        md5 = hashlib.file_digest(source, lambda: hashlib.md5(usedforsecurity=False)).digest()
-        source.seek(0)
-        with progress.bar(size, "Uploading") as advance:
-            made = api.call(
-                "uploadAppVersion",
-                appid=app_id,
-                query={"version": version, "name": Path(file).name, "note": note},
-                body=Body(_read(source, advance), "application/octet-stream"),
-                headers={
-                    "Content-Length": str(size),
-                    "Content-MD5": b64encode(md5).decode(),
-                },
-            )
+    with calling(context) as api:
+        query: dict[str, object] = {"version": version, "note": note}
+        made = uploads.upload(api, "uploadAppVersion", file, query=query, appid=app_id)
     output.shown(made, as_json=as_json, said="Uploaded.")
 
 
@@ -252,16 +228,3 @@ def send_firmware(
         agreed(f"Have {device_id} install the firmware {firmware_id} now?", yes)
         reply = api.call("sendNewFirmware", deviceid=device_id, firmwareid=firmware_id)
     output.done(reply, "Ordered.", as_json=as_json)
-
-
-def _opened(file: str) -> BufferedReader:
-    try:
-        return Path(file).open("rb")
-    except OSError as error:
-        raise usage(f"{file} cannot be read ({error.strerror}).") from None
-
-
-def _read(source: BufferedReader, advance: Callable[[int], None]) -> Iterator[bytes]:
-    while chunk := source.read(CHUNK_BYTES):
-        yield chunk
-        advance(len(chunk))

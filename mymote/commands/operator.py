@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mymote import output, profiles
+from mymote import output, profiles, uploads
 from mymote.calling import api_of, profile_of
+from mymote.commands.app import FIRMWARE, FirmwareId
 from mymote.commands.key import Expires, Scopes, new_key
-from mymote.options import AsJson, Everything, Limit, bound, secret
+from mymote.options import AsJson, Everything, Limit, Yes, agreed, bound, secret
 from mymote.output import Column
 from mymote.profiles import Place
 
@@ -172,3 +173,61 @@ def manufacture(
     for gateway in made:
         output.fields(gateway)
         print()
+
+
+@app.command("list-firmware")
+def list_firmware(
+    context: typer.Context,
+    *,
+    type_: Annotated[str, typer.Option("--type", help="For gateways of this type only.")] = "",
+    url: Url = "",
+    as_json: AsJson = False,
+) -> None:
+    """All firmware of the platform, newest first."""
+    with _calling(context, url) as api:
+        found = api.call("operatorListFirmware", query={"type": type_} if type_ else None)
+    output.listed(found, FIRMWARE, "No firmware yet.", as_json=as_json)
+
+
+@app.command("show-firmware")
+def show_firmware(
+    context: typer.Context, firmware_id: FirmwareId, *, url: Url = "", as_json: AsJson = False
+) -> None:
+    """One firmware, with its download key."""
+    with _calling(context, url) as api:
+        found = api.call("operatorGetFirmware", firmwareid=firmware_id)
+    output.shown(found, as_json=as_json)
+
+
+@app.command("upload-firmware")
+def upload_firmware(
+    context: typer.Context,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The .bin as it is built.")],
+    *,
+    type_: Annotated[str, typer.Option("--type", help="The gateways it is for, such as X400.")],
+    version: Annotated[str, typer.Option(help="a.b.c, each 0 to 255.")],
+    note: Annotated[str, typer.Option(help="What is new.")] = "",
+    url: Url = "",
+    as_json: AsJson = False,
+) -> None:
+    """Upload a firmware, which every account can install on its gateways of the type."""
+    query: dict[str, object] = {"type": type_, "version": version, "note": note}
+    with _calling(context, url) as api:
+        made = uploads.upload(api, "operatorUploadFirmware", file, query=query)
+    output.shown(made, as_json=as_json, said="Uploaded.")
+
+
+@app.command("delete-firmware")
+def delete_firmware(
+    context: typer.Context,
+    firmware_id: FirmwareId,
+    *,
+    url: Url = "",
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete a firmware; gateways that run it go on running it."""
+    with _calling(context, url) as api:
+        agreed(f"Delete the firmware {firmware_id}?", yes)
+        reply = api.call("operatorDeleteFirmware", firmwareid=firmware_id)
+    output.done(reply, "Deleted.", as_json=as_json)

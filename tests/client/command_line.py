@@ -4,16 +4,11 @@ Importing takes a while. One process does it once and forks for each command.
 """
 
 import asyncio
-import fcntl
 import json
 import multiprocessing
 import os
-import pty
 import re
-import struct
-import sys
 import tempfile
-import termios
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,9 +16,12 @@ from typing import Any
 
 from stack.local import LocalStack
 from tests.api.customers import Customer
+from tests.client import child
 
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["mymote.cli", "mymote.api", "mymote.queue"])
+_processes.set_forkserver_preload(
+    ["mymote.cli", "mymote.api", "mymote.queue", "tests.client.child"]
+)
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -66,14 +64,14 @@ class CommandLine:
         with tempfile.TemporaryDirectory() as name:
             paths = [Path(name, each) for each in ("input", "output", "errors")]
             paths[0].write_text(stdin)
-            child = _processes.Process(
-                target=_command, args=(arguments, environment, paths, columns, folder), daemon=True
+            process = _processes.Process(
+                target=child.run, args=(arguments, environment, paths, columns, folder), daemon=True
             )
-            child.start()
-            child.join()
-            assert child.exitcode is not None
+            process.start()
+            process.join()
+            assert process.exitcode is not None
             output, errors = (path.read_text() if path.exists() else "" for path in paths[1:])
-            return Ran(child.exitcode, _COLOURS.sub("", output), errors)
+            return Ran(process.exitcode, _COLOURS.sub("", output), errors)
 
 
 def of(stack: LocalStack, customer: Customer, folder: Path) -> CommandLine:
@@ -86,42 +84,3 @@ def of(stack: LocalStack, customer: Customer, folder: Path) -> CommandLine:
             "MYMOTE_API_KEY": customer.api_key,
         },
     )
-
-
-def _command(
-    arguments: tuple[str, ...],
-    environment: Mapping[str, str],
-    paths: list[Path],
-    columns: int,
-    folder: Path,
-) -> None:
-    from mymote.cli import main  # noqa: PLC0415 - in the forked process, preloaded
-
-    os.dup2(os.open(paths[0], os.O_RDONLY), 0)
-    sys.stdin = open(0)  # noqa: SIM115
-    if columns:
-        _in_terminal(paths[1], columns)
-    else:
-        for number in (1, 2):
-            os.dup2(os.open(paths[number], os.O_WRONLY | os.O_CREAT), number)
-    os.environ.clear()
-    os.environ.update(environment)
-    os.chdir(folder)
-    sys.argv = ["mymote", *arguments]
-    sys.exit(main())
-
-
-def _in_terminal(transcript: Path, columns: int) -> None:
-    """The child goes on in a terminal; the parent keeps what is shown, and ends as it does."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        return
-    shown = b""
-    try:
-        while part := os.read(terminal, 65_536):
-            shown += part
-    except OSError:  # its last holder has closed it
-        pass
-    transcript.write_bytes(shown.replace(b"\r\n", b"\n"))
-    os._exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
