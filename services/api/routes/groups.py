@@ -107,8 +107,8 @@ async def delete_group(
 ) -> Result:
     """Refused while devices are in it (409 with how many), unless `move_to` says where they go.
 
-    Some thousand devices move within one call; where more are in it, a 409 says how many are
-    left, and repeating the call goes on.
+    One call moves devices for 20 seconds; where some are left then, a 409 says how many, and
+    repeating the call goes on.
     """
     await groups.delete(
         stores,
