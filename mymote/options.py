@@ -64,7 +64,7 @@ Location = Annotated[
     typer.Option(metavar="LAT,LON", help='Degrees, such as 41.890210,12.492231; "" for none.'),
 ]
 
-_DURATION = re.compile(r"(\d{1,9})\s*([smhdw]?)\Z")
+_DURATION = re.compile(r"(\d{1,8})\s*([smhdw]?)\Z")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604_800}
 
 
@@ -94,7 +94,7 @@ def point(given: str, option: str) -> str:
     if not given:
         return ""
     if _DURATION.match(given.strip().lower()):
-        return (datetime.now(UTC) - timedelta(seconds=seconds(given, option))).isoformat()
+        return _moved(-seconds(given, option), option)
     return _read_time(given, option)
 
 
@@ -103,17 +103,26 @@ def ahead(given: str, option: str) -> str:
     if not given:
         return ""
     if _DURATION.match(given.strip().lower()):
-        return (datetime.now(UTC) + timedelta(seconds=seconds(given, option))).isoformat()
+        return _moved(seconds(given, option), option)
     return _read_time(given, option)
+
+
+def _moved(by: int, option: str) -> str:
+    try:
+        return (datetime.now(UTC) + timedelta(seconds=by)).isoformat()
+    except OverflowError:
+        raise _no_time(option) from None
 
 
 def _read_time(given: str, option: str) -> str:
     try:
         return datetime.fromisoformat(given).astimezone(UTC).isoformat()
     except (ValueError, OverflowError):
-        raise usage(
-            f"{option} is a time such as 2026-03-01T08:00, or a duration such as 2h or 7d."
-        ) from None
+        raise _no_time(option) from None
+
+
+def _no_time(option: str) -> Failure:
+    return usage(f"{option} is a time such as 2026-03-01T08:00, or a duration such as 2h or 7d.")
 
 
 def agreed(question: str, yes: bool) -> None:

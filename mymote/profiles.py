@@ -9,6 +9,7 @@ import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import typer
 
@@ -124,11 +125,14 @@ def from_environment() -> Place | None:
 
 
 def checked_url(text: str) -> str:
-    """The installation's address without what follows its host and port. Raises Failure."""
-    url = text.strip().rstrip("/")
-    if "://" not in url:
-        url = f"https://{url}"
-    scheme, _, rest = url.partition("://")
-    if scheme not in ("http", "https") or not rest or "@" in rest or "?" in rest or " " in rest:
+    """The installation's address. Raises Failure."""
+    url = text.strip()
+    parts = urlsplit((url if "://" in url else f"https://{url}").rstrip("/"))
+    whole = not (parts.username or parts.query or parts.fragment or " " in url)
+    try:
+        whole = whole and parts.port != 0
+    except ValueError:
+        whole = False
+    if parts.scheme not in ("http", "https") or not parts.hostname or not whole:
         raise usage("The URL is that of the installation, such as https://mymote.example.com.")
-    return url
+    return parts.geturl()

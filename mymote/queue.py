@@ -2,8 +2,9 @@
 
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 from azure.servicebus import (
     ServiceBusClient,
@@ -16,6 +17,8 @@ from azure.servicebus.exceptions import (
     MessageLockLostError,
     ServiceBusAuthenticationError,
     ServiceBusAuthorizationError,
+    ServiceBusCommunicationError,
+    ServiceBusConnectionError,
     ServiceBusError,
 )
 
@@ -24,7 +27,9 @@ from mymote.failures import UNAUTHORIZED, Failure
 
 BATCH = 20  # messages held at a time, which nobody else gets meanwhile
 WAIT_SECONDS = 5.0  # for a message; then it is looked whether to go on
+ONCE_SECONDS = 2.0
 PEEK_SECONDS = 2.0
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE = 1.0, 30.0
 DEVICE = "iothub-connection-device-id"
 
 
@@ -36,66 +41,107 @@ def name_of(connection: str) -> str:
         return ""
 
 
-def taken(
-    connection: str, name: str, ca_file: str, *, limit: int, once: bool, as_json: bool
-) -> None:
+@dataclass
+class Reading:
+    """How messages are shown, and how far it is."""
+
+    connection: str
+    name: str
+    ca_file: str
+    limit: int  # 0 is none
+    once: bool  # end where nothing waits
+    as_json: bool
+    count: int = 0
+    after: int = 0  # the sequence number that was peeked last
+    connected: bool = False
+
+    @property
+    def most(self) -> int:
+        """How many to ask for; 0 at the end."""
+        return min(BATCH, self.limit - self.count) if self.limit else BATCH
+
+
+def taken(reading: Reading) -> None:
     """Print each message, and then take it off the queue. Raises Failure."""
-    count = 0
-    with _receiver(connection, name, ca_file) as receiver:
-        while not limit or count < limit:
-            most = min(BATCH, limit - count) if limit else BATCH
-            messages = receiver.receive_messages(most, max_wait_time=WAIT_SECONDS)
-            if not messages and once:
-                return
-            _take(receiver, messages, as_json=as_json)
-            count += len(messages)
+    _lasting(reading, _take_all)
 
 
-def peeked(
-    connection: str, name: str, ca_file: str, *, limit: int, once: bool, as_json: bool
-) -> None:
+def peeked(reading: Reading) -> None:
     """Print each message, and leave it. Raises Failure."""
-    count, after = 0, 0
-    with _receiver(connection, name, ca_file) as receiver:
-        while not limit or count < limit:
-            most = min(BATCH, limit - count) if limit else BATCH
-            messages = receiver.peek_messages(most, sequence_number=after + 1)
-            for message in messages:
-                _show(message, as_json=as_json)
-                after = message.sequence_number or after
-            count += len(messages)
-            if not messages:
-                if once:
-                    return
-                time.sleep(PEEK_SECONDS)
+    _lasting(reading, _peek_all)
+
+
+def _lasting(reading: Reading, work: Callable[[Reading, ServiceBusReceiver], None]) -> None:
+    """Go on after the network was away, once it was there."""
+    pause = FIRST_PAUSE_SECONDS
+    while True:
+        before = reading.count
+        try:
+            with _receiver(reading) as receiver:
+                work(reading, receiver)
+            return
+        except (ServiceBusConnectionError, ServiceBusCommunicationError) as error:
+            if not reading.connected:
+                raise Failure(f"Service Bus cannot be reached: {error.message}") from None
+            output.note("Service Bus is away; trying again.")
+        except ServiceBusError as error:
+            raise Failure(f"Service Bus: {error.message}") from None
+        pause = FIRST_PAUSE_SECONDS if reading.count > before else min(2 * pause, LONGEST_PAUSE)
+        time.sleep(pause)
+
+
+def _take_all(reading: Reading, receiver: ServiceBusReceiver) -> None:
+    while reading.most:
+        wait = ONCE_SECONDS if reading.once else WAIT_SECONDS
+        messages = receiver.receive_messages(reading.most, max_wait_time=wait)
+        reading.connected = True
+        if not messages and reading.once:
+            return
+        _take(reading, receiver, messages)
+
+
+def _peek_all(reading: Reading, receiver: ServiceBusReceiver) -> None:
+    while reading.most:
+        messages = receiver.peek_messages(reading.most, sequence_number=reading.after + 1)
+        reading.connected = True
+        for message in messages:
+            _show(message, as_json=reading.as_json)
+            reading.after = message.sequence_number or reading.after
+            reading.count += 1
+        if not messages:
+            if reading.once:
+                return
+            time.sleep(PEEK_SECONDS)
 
 
 def _take(
-    receiver: ServiceBusReceiver, messages: list[ServiceBusReceivedMessage], *, as_json: bool
+    reading: Reading, receiver: ServiceBusReceiver, messages: list[ServiceBusReceivedMessage]
 ) -> None:
     left = list(messages)
     try:
         while left:
-            _show(left[0], as_json=as_json)
+            _show(left[0], as_json=reading.as_json)
+            reading.count += 1
             try:
                 receiver.complete_message(left[0])
             except MessageLockLostError:
                 output.note("That message stays on the queue: it took too long to show it.")
             left.pop(0)
     finally:
-        for message in left:  # so that they need not wait for their locks to run out
-            receiver.abandon_message(message)
+        with suppress(ServiceBusError):
+            for message in left:  # so that they need not wait for their locks to run out
+                receiver.abandon_message(message)
 
 
 @contextmanager
-def _receiver(connection: str, name: str, ca_file: str) -> Iterator[ServiceBusReceiver]:
+def _receiver(reading: Reading) -> Iterator[ServiceBusReceiver]:
     logging.getLogger("azure").setLevel(logging.CRITICAL)  # what it logs, we say
     try:
         with (
             ServiceBusClient.from_connection_string(
-                connection, connection_verify=ca_file or None
+                reading.connection, connection_verify=reading.ca_file or None, retry_total=0
             ) as client,
-            client.get_queue_receiver(name) as receiver,
+            client.get_queue_receiver(reading.name) as receiver,
         ):
             yield receiver
     except (ServiceBusAuthenticationError, ServiceBusAuthorizationError):
@@ -104,8 +150,6 @@ def _receiver(connection: str, name: str, ca_file: str) -> Iterator[ServiceBusRe
             "`mymote queue show` shows the one in use.",
             UNAUTHORIZED,
         ) from None
-    except ServiceBusError as error:
-        raise Failure(f"Service Bus: {error.message}") from None
 
 
 def _show(message: ServiceBusMessage, *, as_json: bool) -> None:

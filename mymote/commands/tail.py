@@ -52,5 +52,8 @@ def tail(
     if not as_json:
         how = "all stay there" if peek else "each is taken off once it is shown"
         output.note(f"Messages on {name}; {how}. Ctrl-C ends.")
-    shown = queue.peeked if peek else queue.taken
-    shown(connection, name, ca_file, limit=limit, once=once, as_json=as_json)
+    reading = queue.Reading(connection, name, ca_file, limit=limit, once=once, as_json=as_json)
+    if peek:
+        queue.peeked(reading)
+    else:
+        queue.taken(reading)

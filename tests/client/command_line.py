@@ -17,6 +17,7 @@ from typing import Any
 from stack.local import LocalStack
 from tests.api.customers import Customer
 from tests.client import child
+from tests.known_secrets import keep_named
 
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(
@@ -56,6 +57,7 @@ class CommandLine:
         """What it prints as JSON, where it succeeds."""
         ran = await self(*arguments, "--json", stdin=stdin)
         assert ran.status == 0, (arguments, ran)
+        keep_named(ran.value)
         return ran.value
 
     def _run(self, arguments: tuple[str, ...], stdin: str, columns: int, folder: Path) -> Ran:
