@@ -65,7 +65,7 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.made
 	@touch $@ $(VENV)/.installed
 
 # The command-line client, from whatever folder it is called (-P: without that folder's modules).
-$(BIN)/mymote: $(VENV)/.made Makefile
+$(BIN)/mymote: Makefile | $(VENV)/.installed
 	@printf '#!/bin/sh\nPYTHONPATH="%s$${PYTHONPATH:+:$$PYTHONPATH}" exec "%s/python" -P -m mymote "$$@"\n' \
 		"$(CURDIR)" "$(CURDIR)/$(BIN)" > $@
 	@chmod +x $@

@@ -41,7 +41,9 @@ def show(console: Console, demo: Demo, settings: StackSettings, seconds: float) 
         console.out(f"  export MYMOTE_STACK_STATE_DIR={state} MYMOTE_X400_STATE={state}/x400")
     entry = ".venv/bin/python -m stack show"
     for command, meaning in (
-        (f'curl "$({entry} devices_url)"', "the gateway, and that it is Connected"),
+        (".venv/bin/mymote login --demo", "sign in as this account with the command line"),
+        (".venv/bin/mymote device list", "the gateway, and that it is Connected"),
+        (f'curl "$({entry} devices_url)"', "the same as the REST API gives it"),
         (
             ".venv/bin/python examples/python/read_queue.py \\\n"
             f'    "$({entry} queue_connection_string)"',
