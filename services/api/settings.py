@@ -35,8 +35,8 @@ class ApiSettings(AzureSettings, ServiceSettings):
     audit_days: int = Field(365, ge=1, le=3650)
 
     # A session ends so long after it was last used, and so long after it began.
-    session_idle: timedelta = timedelta(days=7)
-    session_longest: timedelta = timedelta(days=30)
+    session_idle: timedelta = Field(timedelta(days=7), ge=timedelta(minutes=1))
+    session_longest: timedelta = Field(timedelta(days=30), ge=timedelta(minutes=1))
 
     # What hashing one password takes (Argon2id); two are hashed at a time.
     password_memory_kib: int = Field(64 * 1024, ge=32, le=4 * 1024 * 1024)

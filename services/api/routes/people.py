@@ -21,6 +21,7 @@ from services.api.routes.dependencies import Caller, Opened
 from services.api.routes.errors import refusals
 from services.api.routes.etags import IfMatch, set_etag
 from services.api.routes.join import link_of
+from services.api.routes.location import set_location
 from services.api.routes.router import customer_router, public_router
 from shared.schemas import accounts
 from shared.schemas.contract import Result
@@ -154,7 +155,7 @@ async def create_invitation(
         created_by=caller.principal.name,
         life=timedelta(seconds=body.expires_in_seconds),
     )
-    response.headers["Location"] = f"/api/user/{caller.user_id}/-/invitations/{made.invitation.id}"
+    set_location(request, response, f"/invitations/{made.invitation.id}")
     return NewInvitation(
         **_invitation(made.invitation),
         token=made.token,
