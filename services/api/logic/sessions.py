@@ -28,7 +28,8 @@ async def person_of(
 ) -> tuple[Account, Principal]:
     """The account, and the person who signed in with this token, with what the role allows now.
 
-    Two point reads at the same time. Raises Unauthorized, with the same words whatever is wrong; Unavailable.
+    Two point reads at the same time. Raises Unauthorized, with the same words whatever is wrong,
+    and Unavailable.
     """
     if not is_user_id(user_id) or account_of(token) != user_id:
         raise Unauthorized(_NOT_SIGNED_IN)
