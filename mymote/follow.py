@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from mymote import output
+from mymote import output, text
 from mymote.commands.notification import level_of
 from mymote.failures import FAILED, Failure
 
@@ -71,7 +71,7 @@ def _show(notification: "Entity", *, as_json: bool) -> None:
     if as_json:
         output.json_line(notification)
         return
-    moment = output.moment(notification["enqueued_at"])
-    name = output.text(notification["device_name"])
-    level = output.coloured(f"{level_of(notification):<7}")
-    print(f"{moment}  {level}  {name}: {output.text(notification['text'])}", flush=True)
+    moment = text.moment(notification["enqueued_at"])
+    name = text.line(notification["device_name"])
+    level = text.coloured(f"{level_of(notification):<7}")
+    print(f"{moment}  {level}  {name}: {text.line(notification['text'])}", flush=True)

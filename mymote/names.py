@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mymote.failures import NOT_FOUND, Failure, usage
-from mymote.output import escaped
+from mymote.text import escaped
 
 if TYPE_CHECKING:
     from mymote.api import Api, Entity

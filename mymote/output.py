@@ -4,11 +4,9 @@ Ids are never cut or wrapped, so that they can be copied.
 """
 
 import json
-import os
 import shutil
 import sys
-import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, islice
@@ -16,19 +14,12 @@ from typing import Any
 
 import typer
 
+from mymote import text
+
 Entity = Mapping[str, Any]
 
 SAMPLE = 500  # rows that decide how wide a table's columns are
 GAP = "  "
-_COLOURS = {
-    "Connected": typer.colors.GREEN,
-    "Disconnected": typer.colors.BRIGHT_BLACK,
-    "alarm": typer.colors.RED,
-    "warning": typer.colors.YELLOW,
-    "failed": typer.colors.RED,
-    "delivered": typer.colors.GREEN,
-    "paired": typer.colors.GREEN,
-}
 
 
 @dataclass(frozen=True)
@@ -44,11 +35,11 @@ class Column:
     def of(self, entity: Entity) -> str:
         """The cell."""
         value = entity.get(self.value) if isinstance(self.value, str) else self.value(entity)
-        return text(value)
+        return text.line(value)
 
     def least(self, width: int) -> int:
         """How narrow it may become."""
-        return min(width, max(self.cut, cells(self.title))) if self.cut else width
+        return min(width, max(self.cut, text.cells(self.title))) if self.cut else width
 
 
 def json_value(value: object) -> None:
@@ -75,7 +66,7 @@ def fields(entity: Entity) -> None:
     width = max(map(len, entity), default=0)
     for name, value in entity.items():
         lines = _lines(value)
-        print(f"{bold(f'{name:<{width}}')}{GAP}{lines[0]}".rstrip())
+        print(f"{text.bold(f'{name:<{width}}')}{GAP}{lines[0]}".rstrip())
         for line in lines[1:]:
             print(" " * width + GAP + line)
 
@@ -125,7 +116,7 @@ def table(entities: Iterable[Entity], columns: Sequence[Column], empty: str) -> 
     widths = _fitted(columns, sample)
     shown = [index for index, width in enumerate(widths) if width]
     header = _row([column.title for column in columns], columns, widths, shown)
-    print(bold(header))
+    print(text.bold(header))
     count = 0
     for row in chain(sample, rows):
         print(_row(row, columns, widths, shown, colour=True))
@@ -145,39 +136,11 @@ def note(sentence: str) -> None:
     typer.echo(sentence, err=True)
 
 
-def text(value: object) -> str:
-    """A value for people, on one line; what others wrote cannot move the terminal's cursor."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return ", ".join(text(each) for each in value)
-    if isinstance(value, Mapping):
-        return escaped(json.dumps(value, ensure_ascii=False))
-    return escaped(str(value))
-
-
-def escaped(value: str) -> str:
-    """Every character that does not print, as its escape."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)
-
-
-def moment(value: object) -> str:
-    """A time of the api's in this machine's time zone, to the second; "" for none."""
-    if not isinstance(value, str) or not value:
-        return ""
-    try:
-        return datetime.fromisoformat(value).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    except ValueError:
-        return text(value)
-
-
 def time_of(name: str) -> Callable[[Entity], str]:
     """For a column: a field that is a time; in a terminal without the year, if it is this one."""
 
     def cell(entity: Entity) -> str:
-        value = moment(entity.get(name))
+        value = text.moment(entity.get(name))
         here = sys.stdout.isatty() and value.startswith(f"{datetime.now().astimezone():%Y}-")
         return value[5:] if here else value
 
@@ -187,47 +150,25 @@ def time_of(name: str) -> Callable[[Entity], str]:
 def times(entity: Entity) -> dict[str, Any]:
     """The entity with its times in this machine's time zone."""
     return {
-        name: moment(value) if isinstance(value, str) and _is_time(value) else value
+        name: text.moment(value) if isinstance(value, str) and text.is_time(value) else value
         for name, value in entity.items()
     }
 
 
-def bold(value: str) -> str:
-    """In a terminal."""
-    return typer.style(value, bold=True) if _in_colour() else value
-
-
-def coloured(value: str) -> str:
-    """A state or level in its colour, in a terminal."""
-    colour = _COLOURS.get(value.strip())
-    return typer.style(value, fg=colour) if colour and _in_colour() else value
-
-
-def _is_time(value: str) -> bool:
-    if not (value[:2].isdigit() and value[10:11] == "T"):
-        return False
-    try:
-        return datetime.fromisoformat(value).tzinfo is not None
-    except ValueError:
-        return False
-
-
 def _lines(value: object) -> list[str]:
     if isinstance(value, Mapping):
-        return [f"{escaped(str(name))}: {text(part)}" for name, part in value.items()] or [""]
+        return [
+            f"{text.escaped(str(name))}: {text.line(part)}" for name, part in value.items()
+        ] or [""]
     if isinstance(value, list):
-        return [text(part) for part in value] or [""]
-    return [text(value)]
-
-
-def _in_colour() -> bool:
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        return [text.line(part) for part in value] or [""]
+    return [text.line(value)]
 
 
 def _fitted(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[int]:
     """Each column's width; 0 for one that has no room. In a pipe, all are as wide as they are."""
     widths = [
-        max(cells(column.title), *(cells(row[index]) for row in rows))
+        max(text.cells(column.title), *(text.cells(row[index]) for row in rows))
         for index, column in enumerate(columns)
     ]
     if not sys.stdout.isatty():
@@ -270,33 +211,8 @@ def _row(
 
 
 def _cell(value: str, column: Column, width: int, colour: bool) -> str:
-    cut = _cut(value, width) if column.cut else value
-    padding = " " * max(0, width - cells(cut))
+    cut = text.cut(value, width) if column.cut else value
+    padding = " " * max(0, width - text.cells(cut))
     if colour:
-        cut = coloured(cut)
+        cut = text.coloured(cut)
     return padding + cut if column.right else cut + padding
-
-
-def _cut(value: str, width: int) -> str:
-    if cells(value) <= width:
-        return value
-    taken = "".join(_taken(value, width - 1))
-    return f"{taken}…"
-
-
-def _taken(value: str, width: int) -> Iterator[str]:
-    for each in value:
-        width -= cells(each)
-        if width < 0:
-            return
-        yield each
-
-
-def cells(value: str) -> int:
-    """How many columns of a terminal the text takes."""
-    if value.isascii():
-        return len(value)
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
-        for c in value
-    )

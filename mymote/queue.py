@@ -22,7 +22,7 @@ from azure.servicebus.exceptions import (
     ServiceBusError,
 )
 
-from mymote import output
+from mymote import output, text
 from mymote.failures import UNAUTHORIZED, Failure
 
 BATCH = 20  # messages held at a time, which nobody else gets meanwhile
@@ -167,11 +167,11 @@ def _show(message: ServiceBusMessage, *, as_json: bool) -> None:
             }
         )
         return
-    stored = output.moment(properties.get("iothub-creation-time-utc", ""))
+    stored = text.moment(properties.get("iothub-creation-time-utc", ""))
     device = properties.get("device_name") or properties.get(DEVICE, "")
-    route = f"  [{output.text(properties['user_route'])}]" if "user_route" in properties else ""
+    route = f"  [{text.line(properties['user_route'])}]" if "user_route" in properties else ""
     readable = _body(body)
-    print(f"{stored}  {output.text(device)}{route}  {output.escaped(readable['body'])}", flush=True)
+    print(f"{stored}  {text.line(device)}{route}  {text.escaped(readable['body'])}", flush=True)
 
 
 def _body(body: bytes) -> dict[str, str]:

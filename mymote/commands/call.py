@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mymote import output
+from mymote import output, text
 from mymote.calling import calling
 from mymote.failures import usage
 
@@ -61,7 +61,7 @@ def call(
     if include:
         print(f"{response.status_code} {response.reason_phrase}")
         for name, value in response.headers.items():
-            print(f"{name}: {output.escaped(value)}")
+            print(f"{name}: {text.escaped(value)}")
         print()
     _show(response.content)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mymote import complete, output
+from mymote import complete, output, text
 from mymote.calling import calling
 from mymote.options import AsJson, IfMatch, Yes, agreed, ahead, if_match, seconds, some
 from mymote.output import Column, Entity
@@ -45,7 +45,7 @@ def new_key(name: str, scopes: list[Scope], expires: str | None) -> dict[str, ob
 
 
 def _used(key: Entity) -> str:
-    return output.moment(key["last_use"]["at"]) if key["last_use"] else "never"
+    return text.moment(key["last_use"]["at"]) if key["last_use"] else "never"
 
 
 KEYS = (
@@ -54,7 +54,7 @@ KEYS = (
     Column("SCOPES", "scopes", cut=8),
     Column("VALID", "valid"),
     Column("LAST USED", _used),
-    Column("EXPIRES", lambda key: output.moment(key["expires_at"]) or "never"),
+    Column("EXPIRES", lambda key: text.moment(key["expires_at"]) or "never"),
 )
 CALLS = (
     Column("CALL", "operation"),
@@ -84,7 +84,7 @@ def show(context: typer.Context, key_id: KeyId, as_json: AsJson = False) -> None
     if not use:
         output.note("It was never used.")
         return
-    print(f"\nLast used {output.moment(use['at'])} from {use['address']}:")
+    print(f"\nLast used {text.moment(use['at'])} from {use['address']}:")
     output.table(use["operations"], CALLS, "")
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from mymote import complete, output, profiles
+from mymote import complete, output, profiles, text
 from mymote.calling import api_of, calling, profile_of
 from mymote.failures import UNAUTHORIZED, Failure, usage
 from mymote.options import AsJson, asked, secret
@@ -198,7 +198,7 @@ def _keep(place: Place, name: str) -> None:
     profiles.save(kept)
     who = f"the API key '{me['name']}'" if me["kind"] == "key" else me["name"]
     output.note(
-        f"Signed in to {place.url} as {output.text(who)} ({', '.join(me['scopes'])}) of the "
+        f"Signed in to {place.url} as {text.line(who)} ({', '.join(me['scopes'])}) of the "
         f"account {place.user_id}.\nKept as the profile '{name}' in {profiles.path()}."
     )
     if profiles.from_environment():

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mymote import options, output
+from mymote import options, text
 from mymote.failures import Failure
 from mymote.profiles import checked_url
 
@@ -54,7 +54,7 @@ def test_addresses() -> None:
 
 
 def test_what_others_wrote_cannot_move_the_cursor() -> None:
-    shown = output.text({"a": "\x1b[2J\n", "b": ["\r", 1]})
+    shown = text.line({"a": "\x1b[2J\n", "b": ["\r", 1]})
     assert not re.search(r"[\x00-\x1f\x7f]", shown)
-    assert output.text(["a\tb", None, True]) == "a\\tb, , yes"
-    assert output.cells("世界") == 4
+    assert text.line(["a\tb", None, True]) == "a\\tb, , yes"
+    assert text.cells("世界") == 4

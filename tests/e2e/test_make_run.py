@@ -186,6 +186,16 @@ async def test_one_device_connected_and_its_counts_grow(run: Run) -> None:
         await asyncio.sleep(0.1)
 
 
+async def test_the_command_line_signs_in_as_the_cards_account(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MYMOTE_CONFIG_DIR", str(tmp_path))
+    assert run.demo.user_id in await command(run, "mymote", "login", "--demo")
+    listed = await command(run, "mymote", "device", "list")
+    assert run.demo.device_id in listed
+    assert "Connected" in listed
+
+
 async def reading(run: Run) -> bytes:
     """The body of a reading that is sent now."""
     said = await command(run, "x400", "press")
