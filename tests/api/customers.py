@@ -45,6 +45,7 @@ def stores_of(resources: Resources) -> pairing.Stores:
         gateways=resources.gateways,
         devices=resources.devices,
         hub=resources.hub,
+        user_messages=resources.user_messages,
     )
 
 

@@ -77,10 +77,14 @@ async def test_without_database_or_hub(
         assert ready.json()["checks"]["iothub"] == "ok"
 
         assert (await second.get(f"{alice.base}/devices")).status_code == 200
-        url = f"{alice.base}/devices/{pump.device_id}/sendjson"
-        reply = await second.post(url, content=b"1", headers=JSON)
+        device = f"{alice.base}/devices/{pump.device_id}"
+        reply = await second.post(f"{device}/reboot")
         assert "IoT Hub" in assert_error(reply, 503)
         assert reply.headers["retry-after"]
+        # A user message is stored, and sent when the hub answers.
+        reply = await second.post(f"{device}/sendjson", content=b"1", headers=JSON)
+        assert reply.status_code == 200
+        assert (await second.get(reply.headers["location"])).json()["state"] == "waiting"
 
         stopping = asyncio.get_running_loop().time()
         await process.stop()

@@ -116,6 +116,7 @@ class Platform:
             gateways=self.resources.gateways,
             devices=self.resources.devices,
             hub=self.resources.hub,
+            user_messages=self.resources.user_messages,
         )
 
 

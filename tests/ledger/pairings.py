@@ -122,4 +122,5 @@ class Pairings:
             gateways=WatchedGateways(resources.gateways.container, change.written),
             devices=resources.devices,
             hub=resources.hub,
+            user_messages=resources.user_messages,
         )

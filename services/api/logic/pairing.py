@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from services.api.logic import intervals
 from services.api.logic.group_membership import hold_open
 from services.api.logic.ids import device_id_of
+from services.api.logic.outbox_owner import own
 from services.api.logic.pairing_request import PairingRequest, check
 from services.api.logic.pairing_truth import (
     ATTEMPTS,
@@ -152,7 +153,15 @@ def _entry(request: PairingRequest, gateway: Gateway, pairing: Pairing) -> Devic
 
 async def _enter(stores: Stores, document: DeviceDocument) -> DeviceDocument:
     """The device's entry of this pairing: made, or made meanwhile by a call like this one."""
-    # A former owner's messages must not reach this one's app.
+    # A former owner's messages must not reach this one's app: none is sent after this, and those
+    # that were are dropped.
+    await own(
+        stores.user_messages,
+        document.device_id,
+        document.user_id,
+        document.paired_at,
+        stores.clock,
+    )
     await stores.hub.purge_messages(document.device_id)
     for _ in range(ATTEMPTS):
         found = await stores.devices.get_with_etag(document.user_id, document.device_id)

@@ -10,6 +10,7 @@ from services.api.store.accounts import Accounts
 from services.api.store.devices import Devices
 from services.api.store.gateways import Gateways
 from services.api.store.groups import Groups
+from services.api.store.user_messages import UserMessages
 from shared.errors import Conflict, NotFound
 from shared.iothub import IotHub
 from shared.schemas.documents import DeviceDocument, Gateway
@@ -31,6 +32,7 @@ class Stores:
     gateways: Gateways
     devices: Devices
     hub: IotHub
+    user_messages: UserMessages
     clock: Callable[[], datetime] = utc_now
 
 

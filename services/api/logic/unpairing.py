@@ -5,6 +5,7 @@ from datetime import datetime
 
 from services.api.logic import intervals
 from services.api.logic.devices import no_such_device
+from services.api.logic.outbox_owner import disown
 from services.api.logic.pairing_truth import ATTEMPTS, Stores, contended
 from services.api.logic.twin_tags import remove_tags
 from services.api.store.devices import Devices
@@ -36,8 +37,9 @@ async def unpair(stores: Stores, user_id: str, device_id: str) -> None:
 
 
 async def clean_up(stores: Stores, user_id: str, device_id: str, started_at: datetime) -> None:
-    """Remove what a pairing that has ended left: the tags, if nobody has the gateway now, and
-    the device's entry."""
+    """Remove what a pairing that has ended left: user messages that wait, the tags, if nobody has
+    the gateway now, and the device's entry."""
+    await disown(stores.user_messages, device_id, user_id, started_at, stores.clock)
     try:
         await remove_tags(stores, device_id)
     except NotFound:

@@ -57,6 +57,7 @@ def pairing_stores(resources: Resources) -> pairing.Stores:
         gateways=resources.gateways,
         devices=resources.devices,
         hub=resources.hub,
+        user_messages=resources.user_messages,
     )
 
 

@@ -16,6 +16,7 @@ def pairing_stores(resources: Opened) -> Stores:
         gateways=resources.gateways,
         devices=resources.devices,
         hub=resources.hub,
+        user_messages=resources.user_messages,
     )
 
 
