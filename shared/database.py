@@ -64,7 +64,12 @@ ATTEMPTS = ContainerSpec("attempts", "/id", ttl=-1)
 USAGE = ContainerSpec("usage", "/user_id")
 AUDIT = ContainerSpec("audit", "/user_id", ttl=365 * DAY_SECONDS)
 IDEMPOTENCY = ContainerSpec("idempotency", "/user_id", ttl=DAY_SECONDS)
-USER_MESSAGES = ContainerSpec("user_messages", "/device_id", ttl=-1)
+USER_MESSAGES = ContainerSpec(
+    "user_messages",
+    "/device_id",
+    ttl=-1,
+    orders=(("device_id", "state", "number"), ("device_id", "user_id", "number")),
+)
 NAMESPACES = ContainerSpec("namespaces", "/id")
 
 CONTAINERS = (

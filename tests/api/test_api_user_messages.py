@@ -12,6 +12,7 @@ from stack.local import LocalStack
 from tests.api.customers import Customer, new_gateway, pairing_request
 from tests.api.mqtt_gateway import connected
 from tests.api.test_api_refusals import JSON, assert_error
+from tests.fleet.outboxes import eventually
 
 BODIES = [
     b'"a bare string"',
@@ -51,20 +52,16 @@ async def test_fifty_messages_wait_in_the_hub_and_the_rest_in_the_outbox(
     )
     assert {reply.status_code for reply in replies} == {200}
 
-    async def states() -> Counter[str]:
+    async def are(**states: int) -> bool:
         page = (await client.get(f"{device}/messages", params={"limit": 200})).json()
-        return Counter(each["state"] for each in page["items"])
+        return Counter(each["state"] for each in page["items"]) == states
 
-    async with asyncio.timeout(10):
-        while await states() != {"sent": 50, "waiting": 2}:
-            await asyncio.sleep(0.05)
+    await eventually(lambda: are(sent=50, waiting=2))
     port = stack.settings.mqtt_port
     async with connected(gateway.device_connection_string, stack.settings.bind, port) as online:
         arrived = [await online.message() for _ in range(52)]
         assert len({properties["$.mid"] for properties, _ in arrived}) == 52
-        async with asyncio.timeout(10):
-            while await states() != {"delivered": 52}:
-                await asyncio.sleep(0.05)
+        await eventually(lambda: are(delivered=52))
 
 
 async def test_a_gateway_that_the_hub_lost(
@@ -76,14 +73,12 @@ async def test_a_gateway_that_the_hub_lost(
     url = f"{alice.base}/devices/{gateway.device_id}/sendjson"
     sent = await client.post(url, content=b"1", headers=JSON)
     assert sent.status_code == 200
-    async with asyncio.timeout(10):
-        while (message := (await client.get(sent.headers["location"])).json())["state"] in (
-            "waiting",
-            "sent",
-        ):
-            await asyncio.sleep(0.02)
-    assert message["state"] == "rejected"
-    assert "hub" in message["reason"].lower()
+
+    async def rejected() -> str | None:
+        message = (await client.get(sent.headers["location"])).json()
+        return message["reason"] if message["state"] == "rejected" else None
+
+    assert "hub" in (await eventually(rejected)).lower()
     await pairing.unpair(stores, alice.user_id, gateway.device_id)
     assert await stores.devices.get(alice.user_id, gateway.device_id) is None
 

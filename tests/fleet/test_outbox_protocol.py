@@ -57,8 +57,8 @@ def record(message_id: str, device_id: str, status: str) -> FeedbackRecord:
     return FeedbackRecord(originalMessageId=message_id, deviceId=device_id, statusCode=status)
 
 
-# accept; claim, send, write "sent", give up the claim; write "delivered", complete the feedback
-@pytest.mark.parametrize("step", range(1, 8))
+# accept; claim, send, write "sent"; write "delivered", complete the feedback
+@pytest.mark.parametrize("step", range(1, 7))
 async def test_a_kill_after_each_step_loses_nothing(
     quiet: Quiet, device: Paired, step: int
 ) -> None:
@@ -222,6 +222,14 @@ async def test_without_feedback_it_is_sent_again_and_expires_in_the_end(
     assert await feedback.write(quiet.sender(), FeedbackBatch("token", (success,)))
     assert await device.states() == ["delivered"]
     assert (await device.outbox())["due"] is None
+
+
+async def test_it_expires_in_the_hub(quiet: Quiet, device: Paired) -> None:
+    sender = quiet.sender()
+    await device.send(sender, "1", lasts=timedelta(seconds=0.5))
+    await sender.come(device.device_id)
+    await device.settle(sender)
+    assert await device.states() == ["expired"]
 
 
 async def test_what_waits_expires_unsent(quiet: Quiet, device: Paired) -> None:

@@ -20,7 +20,7 @@ FEEDBACK_LATEST = timedelta(minutes=1)
 CLAIM = timedelta(seconds=15)
 HUB_IS_FULL = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(minutes=1)
-LONGEST_REPETITION = timedelta(hours=1)
+LONGEST_REPETITION = timedelta(minutes=5)
 
 Fields = Mapping[str, object]  # of a message, that change
 
@@ -36,6 +36,11 @@ class Changed:
 def may_send(outbox: Outbox, now: datetime) -> bool:
     """Whether something waits that IoT Hub may take now."""
     return _can_send(outbox) and (outbox.retry_at is None or outbox.retry_at <= now)
+
+
+def is_overdue(outbox: Outbox, now: datetime) -> bool:
+    """Whether time has changed something that is not written down."""
+    return outbox.look_at is not None and outbox.look_at <= now
 
 
 def claimed(outbox: Outbox, claim: str, now: datetime) -> Outbox:

@@ -46,12 +46,15 @@ async def own(
 
 async def disown(
     messages: UserMessages, device_id: str, user_id: str, paired_at: datetime, clock: Clock
-) -> None:
-    """Send nothing more for a pairing that has ended; what is open is cancelled soon after."""
+) -> bool:
+    """Send nothing more for a pairing that has ended; what is open is cancelled soon after.
+
+    Whether IoT Hub has messages of it, which are to be dropped.
+    """
     while True:
         held = await messages.outbox(device_id)
         if held is None or not held.outbox.is_of(user_id, paired_at):
-            return
+            return False
         ended = rules.handed_over(held.outbox, "", paired_at, clock())
         if await messages.write(held, ended, Changes()) is not None:
-            return
+            return held.outbox.sent > 0

@@ -40,6 +40,8 @@ async def work(sender: Sender) -> AsyncIterator[None]:
 
 async def scan(sender: Sender) -> bool:
     """Serve the outboxes of one page that are due; whether there may be more."""
+    if sender.resting:
+        return False
     devices = await sender.messages.due(sender.clock())
     random.shuffle(devices)  # other processes look at the same ones
     served = await asyncio.gather(*(_come(sender, device_id) for device_id in devices))

@@ -8,6 +8,7 @@ sent again under its id, which the gateway drops.
 import asyncio
 import logging
 import random
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ MAX_TASKS = 200  # devices that a process has taken and not served yet
 MARGIN = timedelta(seconds=4)  # of a claim, left to clocks that differ
 SEND_SECONDS = 6.0
 LEAST_SECONDS = 0.5  # less is not enough to send a message
+FAILURES = 3  # of IoT Hub, before this process rests
 NOTHING_READY = timedelta(seconds=5)
 UNKNOWN_DEVICE = "IoT Hub does not know this gateway; ask the platform's operator to register it."
 
@@ -63,6 +65,8 @@ class Sender:
         self.working = False  # whether what is taken will be served
         self.sent = asyncio.Event()  # feedback will come
         self._gateways = gateways
+        self._failures = 0  # of IoT Hub, whatever the device, one after the other
+        self._rests_until = 0.0
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -72,8 +76,14 @@ class Sender:
         return self._locks.setdefault(device_id, asyncio.Lock())
 
     def new_claim(self) -> str:
-        """A claim that is to be `taken`; "" where this process has enough to do."""
-        return uuid.uuid4().hex if self.working and len(self._tasks) < MAX_TASKS else ""
+        """A claim that is to be `taken`; "" where this process has enough to do, or cannot."""
+        able = self.working and not self.resting and len(self._tasks) < MAX_TASKS
+        return uuid.uuid4().hex if able else ""
+
+    @property
+    def resting(self) -> bool:
+        """Whether IoT Hub failed so often that it is left alone for a while."""
+        return time.monotonic() < self._rests_until
 
     def taken(self, held: Held, ready: Sequence[UserMessage] = ()) -> None:
         """Serve an outbox that was written with a new claim. `ready`: all that waits, if known."""
@@ -84,6 +94,8 @@ class Sender:
     async def come(self, device_id: str) -> None:
         """Take and serve an outbox, where it is due and nobody else did."""
         async with self._slots:
+            if self.resting:
+                return
             held = await self.messages.outbox(device_id)
             now = self.clock()
             if held is None or held.outbox.due is None or held.outbox.due > now.timestamp():
@@ -117,11 +129,11 @@ class Sender:
         """Until nothing is to be done now; then the claim is given up. `ready` was just checked."""
         checked = bool(ready)
         now: Held | None = held
-        while now is not None:
+        while now is not None and now.outbox.claim:
             if now.outbox.user_id and not checked:
                 checked = True
                 now = await self._checked(now)
-            elif now.outbox.look_at is not None and now.outbox.look_at <= self.clock():
+            elif rules.is_overdue(now.outbox, self.clock()):
                 now = await self._tidy(now)
             elif not rules.may_send(now.outbox, self.clock()):
                 now = await self._release(now)
@@ -227,10 +239,19 @@ class Sender:
             except TooMany:
                 return _Sent(fields, full=True)
             except Unavailable:
+                self._failed()
                 return _Sent(fields, failed=True)
             fields[message.id] = rules.given(message, now)
+            self._failures = 0
             self.sent.set()
         return _Sent(fields)
+
+    def _failed(self) -> None:
+        """What waits then costs nothing: others may send it, or this one later."""
+        self._failures += 1
+        if self._failures >= FAILURES:
+            pause = rules.pause_after(self._failures - FAILURES)
+            self._rests_until = time.monotonic() + pause.total_seconds()
 
     async def _written(
         self,
@@ -239,7 +260,7 @@ class Sender:
         fields: Mapping[str, rules.Fields],
         attempts: _Sent,
     ) -> Held | None:
-        """Write what was sent, and hold the claim a little longer."""
+        """Write what was sent, and hold the claim a little longer where more is to be done."""
         now = self.clock()
         failures = held.outbox.failures + 1 if attempts.failed else 0
         retry_at = None
@@ -249,8 +270,11 @@ class Sender:
             retry_at = now + rules.pause_after(failures) * random.uniform(0.5, 1)  # noqa: S311
         outbox = held.outbox.model_copy(update={"failures": failures, "retry_at": retry_at})
         changed = rules.changed(outbox, messages, fields, now)
-        mine = rules.claimed(changed.outbox, outbox.claim, now)
-        return await self.messages.write(held, mine, Changes(fields=changed.fields))
+        if rules.may_send(changed.outbox, now) or rules.is_overdue(changed.outbox, now):
+            after = rules.claimed(changed.outbox, outbox.claim, now)
+        else:
+            after = rules.released(changed.outbox, now)
+        return await self.messages.write(held, after, Changes(fields=changed.fields))
 
     async def _write(
         self, held: Held, outbox: Outbox, changes: Changes | None = None

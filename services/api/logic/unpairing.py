@@ -37,10 +37,11 @@ async def unpair(stores: Stores, user_id: str, device_id: str) -> None:
 
 
 async def clean_up(stores: Stores, user_id: str, device_id: str, started_at: datetime) -> None:
-    """Remove what a pairing that has ended left: user messages that wait, the tags, if nobody has
-    the gateway now, and the device's entry."""
-    await disown(stores.user_messages, device_id, user_id, started_at, stores.clock)
+    """Remove what a pairing that has ended left: user messages on their way, the tags, if nobody
+    has the gateway now, and the device's entry."""
     try:
+        if await disown(stores.user_messages, device_id, user_id, started_at, stores.clock):
+            await stores.hub.purge_messages(device_id)
         await remove_tags(stores, device_id)
     except NotFound:
         log.info("IoT Hub does not know the gateway any more")

@@ -164,6 +164,8 @@ async def cancel(stores: Stores, user_id: str, device_id: str, message_id: str) 
 async def _store(sender: Sender, held: Held, message: UserMessage) -> UserMessage | None:
     """The message as it is stored, and on its way; None where the outbox has changed."""
     if held.outbox.open >= rules.MAX_OPEN:
+        if (there := await _existing(sender, message)) is not None:
+            return there
         raise TooMany(
             f"{rules.MAX_OPEN} messages wait for this device already; try again when it is "
             "online, or cancel some.",
@@ -181,6 +183,11 @@ async def _store(sender: Sender, held: Held, message: UserMessage) -> UserMessag
         if claim:
             sender.taken(written, [made] if outbox.waiting == 1 else ())
         return made
+    return await _existing(sender, message)
+
+
+async def _existing(sender: Sender, message: UserMessage) -> UserMessage | None:
+    """The message of an earlier attempt at the same order."""
     there = await sender.messages.get(message.device_id, message.id)
     return there if there is not None and there.user_id == message.user_id else None
 

@@ -1,5 +1,6 @@
 """Container `user_messages`: outboxes and messages, one partition for each device."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,7 +9,13 @@ from typing import Any
 from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosBatchOperationError, CosmosResourceNotFoundError
 
-from services.api.documents.user_messages import OPEN, OUTBOX_ID, Outbox, UserMessage
+from services.api.documents.user_messages import (
+    OPEN,
+    OUTBOX_ID,
+    MessageState,
+    Outbox,
+    UserMessage,
+)
 from services.api.store.cosmos import LIST_SECONDS, cosmos_call
 from services.api.store.pages import read_page
 
@@ -68,31 +75,42 @@ class UserMessages:
 
     async def some(self, device_id: str, message_ids: Sequence[str]) -> dict[str, UserMessage]:
         """Those that exist, by id, without their bodies."""
+        if not message_ids:
+            return {}
+        names = {f"@id{number}": message_id for number, message_id in enumerate(message_ids)}
         found = await self._query(
-            f"SELECT {_WITHOUT_BODY} FROM c WHERE ARRAY_CONTAINS(@ids, c.id) "  # noqa: S608
+            f"SELECT {_WITHOUT_BODY} FROM c WHERE c.id IN ({', '.join(names)}) "  # noqa: S608
             "AND c.kind = 'message'",
-            {"@ids": list(message_ids)},
+            names,
             device_id,
         )
         return {message.id: message for message in found}
 
     async def all_open(self, device_id: str) -> list[UserMessage]:
-        """Those that have not found their end, oldest first, without their bodies."""
-        return await self._query(
-            f"SELECT {_WITHOUT_BODY} FROM c WHERE ARRAY_CONTAINS(@open, c.state) "  # noqa: S608
-            "ORDER BY c.number",
-            {"@open": list(OPEN)},
-            device_id,
+        """Those that have not found their end, without their bodies."""
+        found = await asyncio.gather(
+            *(
+                self._query(
+                    f"SELECT {_WITHOUT_BODY} FROM c WHERE {_IN_STATE} {_IN_ORDER}",  # noqa: S608
+                    {"@device": device_id, "@state": state},
+                    device_id,
+                )
+                for state in OPEN
+            )
         )
+        # One may have gone from one state to the other between the two.
+        return list({each.id: each for part in found for each in part}.values())
 
     async def to_send(self, outbox: Outbox, now: datetime, limit: int) -> list[UserMessage]:
         """The oldest that wait and may be sent now, of the outbox's own pairing."""
         waiting = await self._query(
-            "SELECT * FROM c WHERE c.state = 'waiting' AND c.user_id = @user "
+            f"SELECT * FROM c WHERE {_IN_STATE} AND c.user_id = @user "  # noqa: S608
             "AND c.paired_at = @paired AND NOT c.withdrawn AND c.expires_at > @now "
             "AND (IS_NULL(c.not_before) OR c.not_before <= @now) "
-            "ORDER BY c.number OFFSET 0 LIMIT @limit",
+            f"{_IN_ORDER} OFFSET 0 LIMIT @limit",
             {
+                "@device": outbox.device_id,
+                "@state": MessageState.WAITING,
                 "@user": outbox.user_id,
                 "@paired": _text(outbox.paired_at),
                 "@now": _text(now),
@@ -110,13 +128,14 @@ class UserMessages:
         Raises InvalidRequest for a cursor of another list.
         """
         wanted = " AND ARRAY_CONTAINS(@states, c.state)" if states else ""
-        parameters: dict[str, object] = {"@user": user_id}
+        parameters: dict[str, object] = {"@device": device_id, "@user": user_id}
         if states:
             parameters["@states"] = list(states)
         page = await read_page(
             self.container,
-            "SELECT * FROM c WHERE c.kind = 'message' AND c.user_id = @user"  # noqa: S608
-            f"{wanted} ORDER BY c.number DESC",
+            "SELECT * FROM c WHERE c.device_id = @device AND c.user_id = @user "  # noqa: S608
+            f"AND c.kind = 'message'{wanted} "
+            "ORDER BY c.device_id DESC, c.user_id DESC, c.number DESC",
             parameters,
             device_id,
             limit=limit,
@@ -199,6 +218,11 @@ class UserMessages:
 
 
 _WITHOUT_BODY = ", ".join(f"c.{name}" for name in UserMessage.model_fields if name != "body")
+
+
+# As the container's composite index has them, so that only these are read.
+_IN_STATE = "c.device_id = @device AND c.state = @state"
+_IN_ORDER = "ORDER BY c.device_id, c.state, c.number"
 
 
 def _set(name: str, value: object) -> dict[str, object]:
