@@ -7,7 +7,6 @@ import httpx
 import pytest
 
 from services.api.logic import pairing
-from services.api.logic.manufacturing import Manufactured
 from stack.local import LocalStack
 from tests.api.customers import Customer, new_gateway, pairing_request
 from tests.api.mqtt_gateway import connected
@@ -25,11 +24,13 @@ BODIES = [
 
 
 async def test_a_message_reaches_the_gateway_byte_for_byte(
-    client: httpx.AsyncClient, stack: LocalStack, alice: Customer, pump: Manufactured
+    client: httpx.AsyncClient, stack: LocalStack, stores: pairing.Stores, alice: Customer
 ) -> None:
-    url = f"{alice.base}/devices/{pump.device_id}/sendjson"
+    own = await new_gateway(stores)  # for the shared one, other tests' messages may wait
+    await pairing.pair(stores, pairing_request(alice, own))
+    url = f"{alice.base}/devices/{own.device_id}/sendjson"
     port = stack.settings.mqtt_port
-    async with connected(pump.device_connection_string, stack.settings.bind, port) as gateway:
+    async with connected(own.device_connection_string, stack.settings.bind, port) as gateway:
         for body in BODIES:
             reply = await client.post(
                 url, content=body, headers={"Content-Type": "application/json; charset=utf-8"}
