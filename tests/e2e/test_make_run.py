@@ -227,6 +227,11 @@ async def test_a_user_message_reaches_the_gateway(run: Run) -> None:
     while '{"valve":"open"}' not in await command(run, "x400", "messages"):
         assert time.monotonic() < deadline
         await asyncio.sleep(0.1)
+    origin = run.demo.api_url
+    async with httpx.AsyncClient(base_url=origin) as client:
+        while (await client.get(response.headers["location"])).json()["state"] != "delivered":
+            assert time.monotonic() < deadline + 5
+            await asyncio.sleep(0.1)
 
 
 async def test_ctrl_c_stops_all_and_the_next_start_continues(run: Run) -> None:

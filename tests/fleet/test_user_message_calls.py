@@ -68,8 +68,8 @@ async def test_a_messages_way(
     port = stack.settings.mqtt_port
     async with connected(gateway.device_connection_string, stack.settings.bind, port) as online:
         properties, body = await online.message()
-    assert (properties["$.mid"], body) == (message["id"], b' {"a":  1.0}')
-    delivered = await until(client, url, "delivered")
+        assert (properties["$.mid"], body) == (message["id"], b' {"a":  1.0}')
+        delivered = await until(client, url, "delivered")  # before it may hang up unacknowledged
     assert delivered["created_at"] < delivered["sent_at"] < delivered["state_at"]
     assert_error(await client.delete(url), 409)
 

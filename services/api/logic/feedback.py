@@ -93,6 +93,7 @@ async def _tell(sender: Sender, device_id: str, records: Sequence[FeedbackRecord
 async def _messages(
     sender: Sender, device_id: str, records: Sequence[FeedbackRecord]
 ) -> Mapping[str, UserMessage]:
+    """Read after the outbox, so that its ETag vouches for them too."""
     ids = {record.message_id for record in records}
     if len(ids) > 1:
         return await sender.messages.some(device_id, sorted(ids))

@@ -53,7 +53,7 @@ _MEANING = {
     ),
     429: (
         "A limit is reached; see Retry-After.",
-        "50 messages wait for this device already; try again when it is online.",
+        "500 messages wait for this device already; try again when it is online, or cancel some.",
     ),
     501: (
         "This installation does not have the part that would answer.",
