@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
 
-from services.api.documents.audit import ActorKind, AuditRecord
 from services.api.logic.access import Principal
 from services.api.store.audit import Audit, AuditPage
 from services.api.store.timeline import Timeline
 from shared.logs import correlation_id
+from shared.schemas.audit import ActorKind, AuditRecord
 from shared.schemas.documents import TimelineEntry
 
 log = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from azure.cosmos.exceptions import (
     CosmosResourceNotFoundError,
 )
 
-from services.api.store.cosmos import LIST_SECONDS, cosmos_call
 from services.api.store.feed import read_feed
+from shared.cosmos import LIST_SECONDS, cosmos_call
 from shared.schemas.accounts import Account
 
 

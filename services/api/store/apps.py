@@ -10,8 +10,8 @@ from typing import Any
 from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
-from services.api.store.cosmos import cosmos_call
 from services.api.store.pages import read_page
+from shared.cosmos import cosmos_call
 from shared.schemas.artifacts import AppDocument, AppVersionDocument
 
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from azure.cosmos.aio import ContainerProxy
 
-from services.api.documents.audit import AuditRecord
-from services.api.store.cosmos import cosmos_call
 from services.api.store.pages import read_page
+from shared.cosmos import cosmos_call
+from shared.schemas.audit import AuditRecord
 
 
 @dataclass(frozen=True)

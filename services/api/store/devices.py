@@ -11,8 +11,8 @@ from azure.cosmos.exceptions import (
     CosmosResourceNotFoundError,
 )
 
-from services.api.store.cosmos import LIST_PAGE, LIST_SECONDS, cosmos_call
 from services.api.store.device_pages import DeviceFilter, DevicesPage, read_device_page
+from shared.cosmos import LIST_PAGE, LIST_SECONDS, cosmos_call
 from shared.schemas.documents import DeviceDocument
 
 

@@ -5,8 +5,8 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosHttpResponseError
 
-from services.api.store.cosmos import LIST_SECONDS, cosmos_call
 from services.api.store.pages import BAD_REQUEST, RawPage, is_token
+from shared.cosmos import LIST_SECONDS, cosmos_call
 from shared.errors import InvalidRequest
 
 

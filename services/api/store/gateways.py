@@ -10,8 +10,8 @@ from azure.cosmos.exceptions import (
     CosmosResourceNotFoundError,
 )
 
-from services.api.store.cosmos import cosmos_call
 from services.api.store.feed import read_feed
+from shared.cosmos import cosmos_call
 from shared.schemas.documents import Gateway
 
 

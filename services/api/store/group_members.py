@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from azure.cosmos.aio import ContainerProxy
 
-from services.api.store.cosmos import LIST_SECONDS, cosmos_call
+from shared.cosmos import LIST_SECONDS, cosmos_call
 
 
 @dataclass(frozen=True)

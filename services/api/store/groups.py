@@ -10,7 +10,7 @@ from azure.cosmos.exceptions import (
     CosmosResourceNotFoundError,
 )
 
-from services.api.store.cosmos import LIST_PAGE, LIST_SECONDS, cosmos_call
+from shared.cosmos import LIST_PAGE, LIST_SECONDS, cosmos_call
 from shared.schemas.documents import GroupDocument
 
 

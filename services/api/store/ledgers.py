@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
-from services.api.store.cosmos import cosmos_call
+from shared.cosmos import cosmos_call
 from shared.schemas.documents import Ledger
 
 

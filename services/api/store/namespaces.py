@@ -10,7 +10,7 @@ from azure.cosmos.exceptions import (
 )
 
 from services.api.documents.namespaces import NamespaceCount
-from services.api.store.cosmos import cosmos_call
+from shared.cosmos import cosmos_call
 
 
 @dataclass(frozen=True)

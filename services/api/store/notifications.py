@@ -15,9 +15,9 @@ from azure.cosmos.exceptions import (
     CosmosResourceNotFoundError,
 )
 
-from services.api.store.cosmos import LIST_SECONDS, cosmos_call
 from services.api.store.keyset import Keyset, Place
 from services.api.store.notification_query import Filter, Query, count_query, page_queries
+from shared.cosmos import LIST_SECONDS, cosmos_call
 from shared.schemas.documents import Notification, sortable
 
 MAX_BATCH = 100  # operations in one transaction of Cosmos DB

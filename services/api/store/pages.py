@@ -10,7 +10,7 @@ from typing import Any
 from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosHttpResponseError
 
-from services.api.store.cosmos import LIST_SECONDS, cosmos_call
+from shared.cosmos import LIST_SECONDS, cosmos_call
 from shared.errors import InvalidRequest
 
 BAD_REQUEST = 400

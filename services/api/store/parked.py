@@ -11,8 +11,8 @@ from azure.cosmos.exceptions import (
     CosmosResourceNotFoundError,
 )
 
-from services.api.store.cosmos import LIST_SECONDS, cosmos_call
 from services.api.store.pages import read_page
+from shared.cosmos import LIST_SECONDS, cosmos_call
 from shared.schemas.documents import ParkedMessage
 
 DELETED_AT_ONCE = 100

@@ -11,7 +11,7 @@ from azure.cosmos.exceptions import (
 )
 
 from services.api.documents.people import PersonDocument
-from services.api.store.cosmos import cosmos_call
+from shared.cosmos import cosmos_call
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosResourceExistsError, CosmosResourceNotFoundError
 
-from services.api.store.cosmos import LIST_SECONDS, cosmos_call
+from shared.cosmos import LIST_SECONDS, cosmos_call
 from shared.schemas.documents import Position, Redelivery
 
 

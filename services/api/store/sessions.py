@@ -10,8 +10,8 @@ from azure.cosmos.exceptions import (
 )
 
 from services.api.documents.sessions import Session
-from services.api.store.cosmos import LIST_PAGE, LIST_SECONDS, cosmos_call
 from services.api.store.pages import read_page
+from shared.cosmos import LIST_PAGE, LIST_SECONDS, cosmos_call
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any
 from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosResourceExistsError
 
-from services.api.store.cosmos import LIST_SECONDS, cosmos_call
 from services.api.store.keyset import Keyset, keyset_query
+from shared.cosmos import LIST_SECONDS, cosmos_call
 from shared.schemas.documents import TimelineEntry
 
 DELETED_AT_ONCE = 100  # operations in one transactional batch

@@ -13,7 +13,7 @@ from azure.cosmos.exceptions import (
 )
 
 from services.api.documents.usage import KeyUse, together
-from services.api.store.cosmos import LIST_PAGE, LIST_SECONDS, cosmos_call
+from shared.cosmos import LIST_PAGE, LIST_SECONDS, cosmos_call
 from shared.errors import Unavailable
 
 ATTEMPTS = 8  # under an ETag: several processes count at the same time

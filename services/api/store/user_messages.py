@@ -16,8 +16,8 @@ from services.api.documents.user_messages import (
     Outbox,
     UserMessage,
 )
-from services.api.store.cosmos import LIST_SECONDS, cosmos_call
 from services.api.store.pages import read_page
+from shared.cosmos import LIST_SECONDS, cosmos_call
 
 # Not found, conflict, precondition failed: what was read is no longer so.
 CHANGED = (404, 409, 412)

@@ -5,7 +5,11 @@ from typing import Literal
 
 from pydantic import BaseModel, field_serializer
 
-ActorKind = Literal["key", "person", "operator"]
+# A `device` proved that it is one; a `stranger` proved nothing.
+ActorKind = Literal["key", "person", "operator", "device", "stranger"]
+
+# The account of records that concern none.
+PLATFORM = "_platform"
 
 
 class AuditRecord(BaseModel):
