@@ -112,10 +112,15 @@ class AzureClients:
         self._stack.push_async_callback(client.close)
         return client
 
-    def event_consumer(self, checkpoints: CheckpointStore) -> EventHubConsumerClient:
-        """A consumer that shares the stream's partitions with the others of its group."""
+    def event_consumer(
+        self, checkpoints: CheckpointStore, group: str = ""
+    ) -> EventHubConsumerClient:
+        """A consumer that shares the stream's partitions with the others of its group.
+
+        `group`: another one than that of the settings.
+        """
         value = self.settings.eventhub.get_secret_value()
-        group = self.settings.eventhub_consumer_group
+        group = group or self.settings.eventhub_consumer_group
         if _is_connection_string(value):
             client = EventHubConsumerClient.from_connection_string(
                 value,

@@ -71,6 +71,16 @@ USER_MESSAGES = ContainerSpec(
     orders=(("device_id", "state", "number"), ("device_id", "user_id", "number")),
 )
 NAMESPACES = ContainerSpec("namespaces", "/id")
+JOBS = ContainerSpec(
+    "jobs",
+    "/user_id",
+    orders=(
+        ("user_id", "doc", "created_at", "id"),
+        ("user_id", "device_id", "created_at", "id"),
+        ("user_id", "state", "created_at", "id"),
+    ),
+)
+UPLOADS = ContainerSpec("uploads", "/id")  # binaries that are on their way into Blob Storage
 
 CONTAINERS = (
     ACCOUNTS,
@@ -91,6 +101,8 @@ CONTAINERS = (
     IDEMPOTENCY,
     USER_MESSAGES,
     NAMESPACES,
+    JOBS,
+    UPLOADS,
 )
 
 

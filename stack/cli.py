@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from stack import card, demo
-from stack.environment import dotenv, gateway_environment
+from stack.environment import dotenv, gateway_environment, to_ota_environment
 from stack.keys import write_private
 from stack.local import LocalStack, StackError
 from stack.settings import StackSettings
@@ -90,14 +90,16 @@ async def _serve(stack: LocalStack) -> None:
     stack.check_ports()
     with _step("local Azure (IoT Hub, Event Hubs, Service Bus, Cosmos DB, Blob)"):
         await stack.start_azure()
-    write_private(settings.state_dir / "env", dotenv(stack.service_environment))
+    to_ota = to_ota_environment(stack.endpoints)
+    write_private(settings.state_dir / "env", dotenv(stack.service_environment | to_ota))
     with _step("account and gateway"):
         path = settings.state_dir / "demo.json"
         made = await demo.load_or_make(path, stack.endpoints, stack.service_environment)
-    with _step("api and ingest"):
-        for name in ("api", "ingest"):
+    with _step("api, ota and ingest"):
+        await stack.start_service("api", extra=to_ota)
+        for name in ("ota", "ingest"):
             await stack.start_service(name)
-        await asyncio.gather(stack.wait_ready("api"), stack.wait_ready("ingest"))
+        await asyncio.gather(*(stack.wait_ready(name) for name in ("api", "ota", "ingest")))
     with _step("gateway connects"):
         await stack.start(
             "x400",

@@ -8,6 +8,7 @@ from stack.settings import StackSettings
 
 EVENT_HUB = "mymote"
 NAMESPACE = "local"
+OTA_GROUP = "ota"  # the consumer group in which the OTA service reads
 
 
 @dataclass(frozen=True)
@@ -68,16 +69,13 @@ class Endpoints:
 
 def emulator_environment(settings: StackSettings, keys: Keys) -> dict[str, str]:
     """For `python -m emulator`."""
-    ports = {
-        name: str(port)
-        for name, port in settings.listening_ports().items()
-        if name not in {"api_port", "ingest_port"}
-    }
+    ports = {name: str(port) for name, port in settings.azure_ports().items()}
     values = ports | {
         "state_dir": str(settings.state_dir / "azure"),
         "bind": settings.bind,
         "hostname": settings.hostname,
         "event_hub": EVENT_HUB,
+        "event_hub_consumer_groups": json.dumps([OTA_GROUP]),
         "servicebus_key": keys.servicebus,
         "iothub_key": keys.iothub,
         "cosmos_key": keys.cosmos,
@@ -103,6 +101,23 @@ def service_environment(endpoints: Endpoints) -> dict[str, str]:
         "MYMOTE_BLOB": endpoints.blob,
         "MYMOTE_CA_FILE": endpoints.ca_file,
     }
+
+
+def ota_environment(endpoints: Endpoints) -> dict[str, str]:
+    """For the OTA service besides `service_environment`."""
+    return {
+        "MYMOTE_OTA_PORT": str(endpoints.settings.ota_port),
+        "MYMOTE_OTA_PUBLIC_URL": endpoints.ota_url,
+        "MYMOTE_OTA_KEY": endpoints.keys.ota,
+        "MYMOTE_OTA_SIGNING_KEYS": json.dumps([endpoints.keys.ota_signing]),
+        "MYMOTE_OTA_TICKET_KEY": endpoints.keys.ota_tickets,
+        "MYMOTE_OTA_CONSUMER_GROUP": OTA_GROUP,
+    }
+
+
+def to_ota_environment(endpoints: Endpoints) -> dict[str, str]:
+    """For the api and the operator's tool, where there is an OTA service."""
+    return {"MYMOTE_OTA_URL": endpoints.ota_url, "MYMOTE_OTA_KEY": endpoints.keys.ota}
 
 
 def gateway_environment(endpoints: Endpoints, connection: str, device_key: str) -> dict[str, str]:

@@ -1,11 +1,13 @@
-"""The keys of the local Azure: made once, kept in the state directory, readable by the owner."""
+"""Keys of the local Azure and of the OTA service: made once, for their owner's eyes only."""
 
 import base64
 import json
 import os
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+
+_BYTES = {"cosmos": 64, "blob": 64}
 
 
 @dataclass(frozen=True)
@@ -16,14 +18,18 @@ class Keys:
     iothub: str
     cosmos: str
     blob: str
+    ota: str  # what the api proves itself to the OTA service with
+    ota_tickets: str
+    ota_signing: str  # an Ed25519 seed
 
 
 def load_or_make(path: Path) -> Keys:
     """The keys in `path`, or new ones, written there before they are used."""
-    if path.exists():
-        return Keys(**json.loads(path.read_text()))
-    keys = Keys(servicebus=_key(32), iothub=_key(32), cosmos=_key(64), blob=_key(64))
-    write_private(path, json.dumps(asdict(keys), indent=2))
+    earlier = json.loads(path.read_text()) if path.exists() else {}
+    new = {each.name: _key(_BYTES.get(each.name, 32)) for each in fields(Keys)}
+    keys = Keys(**new | earlier)
+    if asdict(keys) != earlier:
+        write_private(path, json.dumps(asdict(keys), indent=2))
     return keys
 
 

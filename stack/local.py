@@ -10,7 +10,12 @@ from types import MappingProxyType
 import aiohttp
 
 from stack import keys
-from stack.environment import Endpoints, emulator_environment, service_environment
+from stack.environment import (
+    Endpoints,
+    emulator_environment,
+    ota_environment,
+    service_environment,
+)
 from stack.process import Process
 from stack.settings import StackSettings
 from x400 import control
@@ -26,7 +31,7 @@ class StackError(Exception):
 
 @dataclass
 class LocalStack:
-    """Processes by name: `azure`, `api`, `ingest`, `ingest-2`, and what the caller adds."""
+    """Processes by name: `azure`, `api`, `ota`, `ingest`, `ingest-2`, and what the caller adds."""
 
     settings: StackSettings
     endpoints: Endpoints
@@ -63,21 +68,20 @@ class LocalStack:
         """
         environment = emulator_environment(self.settings, self.endpoints.keys) | dict(extra)
         await self.start("azure", ("emulator",), environment)
-        ports = self.settings.listening_ports()
-        mine = [port for name, port in ports.items() if name not in {"api_port", "ingest_port"}]
-        for port in mine:
+        for port in self.settings.azure_ports().values():
             await self.wait("azure", lambda port=port: self._listens(port))  # type: ignore[misc]
 
     async def start_service(
         self, name: str, *, port: int | None = None, extra: Mapping[str, str] = NOTHING
     ) -> None:
-        """Start `api` or `ingest`; `wait_ready` tells when it can be used.
+        """Start `api`, `ingest` or `ota`; `wait_ready` tells when it can be used.
 
         Further processes of a service have a number in their name (`ingest-2`) and a port of
         their own. `extra`: more of the environment.
         """
         service = _service(name)
-        environment = self.service_environment | dict(extra)
+        own = ota_environment(self.endpoints) if service == "ota" else {}
+        environment = self.service_environment | own | dict(extra)
         if port is not None:
             environment[f"MYMOTE_{service.upper()}_PORT"] = str(port)
         await self.start(name, (f"services.{service}",), environment)

@@ -26,9 +26,17 @@ class StackSettings(BaseSettings):
     cosmos_port: int = 8081
     blob_port: int = 10000
 
+    def azure_ports(self) -> dict[str, int]:
+        """Those of them that the local Azure listens on."""
+        return {
+            name: value
+            for name, value in self.listening_ports().items()
+            if name not in {"api_port", "ota_port", "ingest_port"}
+        }
+
     def listening_ports(self) -> dict[str, int]:
         """The ports that something of the stack listens on, by the name of their setting."""
-        unused = {"ota_port", "notify_port"}
+        unused = {"notify_port"}
         return {
             name: value
             for name, value in self.model_dump().items()

@@ -35,6 +35,8 @@ class AppVersionDocument(BaseModel):
     sha256: str  # hex
     signature: str  # base64, Ed25519 by the platform's key
     size: int  # bytes
+    blob_etag: str = ""  # as it was stored: a blob that was changed since has another one
+    deleting: bool = False  # whoever deletes it sets this first; no new order takes it then
 
 
 class FirmwareDocument(BaseModel):
@@ -52,3 +54,5 @@ class FirmwareDocument(BaseModel):
     sha256: str  # hex
     signature: str  # base64, Ed25519 by the platform's key
     size: int  # bytes
+    blob_etag: str = ""  # as it was stored: a blob that was changed since has another one
+    deleting: bool = False  # whoever deletes it sets this first; no new order takes it then

@@ -1,0 +1,35 @@
+"""`python -m services.ota`: apps and firmware, from a .bin to a device."""
+
+import sys
+
+import uvicorn
+
+from services.ota.factory import create_app
+from services.ota.settings import OtaSettings
+from shared.logs import configure_logging
+from shared.settings import Misconfigured, load_settings
+
+STOP_SECONDS = 8  # downloads that run may end; then the process does
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT."""
+    try:
+        settings = load_settings(OtaSettings)
+    except Misconfigured as error:
+        sys.exit(str(error))
+    configure_logging("ota", settings.log_level)
+    uvicorn.run(
+        create_app(settings),
+        host=settings.bind,
+        port=settings.ota_port,
+        loop="uvloop",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""Puts the OTA service together."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from services.ota.resources import Resources, open_resources
+from services.ota.settings import OtaSettings
+from shared.health import Check, health_routes
+
+
+def create_app(settings: OtaSettings) -> FastAPI:
+    """The OTA service, ready to be served; clients are opened when it starts."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_resources(settings) as resources:
+            app.state.resources = resources
+            yield
+
+    app = FastAPI(
+        title="MyMote OTA",
+        lifespan=lifespan,
+        redirect_slashes=False,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.router.routes.extend(health_routes(lambda: _checks(app.state.resources)))
+    return app
+
+
+def _checks(resources: Resources) -> Mapping[str, Check]:
+    return {"cosmos": resources.azure.database.read, "iothub": resources.hub.ping}

@@ -1,0 +1,41 @@
+"""Settings of the OTA service: its keys, its limits, how long it waits."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import Field, PositiveInt, SecretStr
+
+from shared.settings import AzureSettings, ServiceSettings
+
+SECOND = timedelta(seconds=1)
+Period = Annotated[timedelta, Field(ge=timedelta(milliseconds=50))]
+
+
+class OtaSettings(AzureSettings, ServiceSettings):
+    """Read once, from `MYMOTE_*`. Periods are seconds or ISO 8601."""
+
+    ota_port: int = 8001
+    # Where gateways reach it from outside; it stands in the orders that they get.
+    ota_public_url: str = Field(pattern=r"^https?://[^/?#]+$")
+    ota_key: SecretStr = Field(min_length=32)  # what the api proves itself with
+
+    # Ed25519 seeds, base64 of 32 bytes. The first one signs, the public keys of all are published:
+    # to rotate, put a new one in front, and take the old one away once no gateway needs it.
+    ota_signing_keys: list[SecretStr] = Field(min_length=1)
+    ota_ticket_key: SecretStr = Field(min_length=32)  # what tickets are made with
+
+    ota_container: str = "artifacts"  # of Blob Storage
+    ota_consumer_group: str = "ota"  # of the event stream
+    ota_app_max_bytes: PositiveInt = 256 * 1024  # the X400's program memory
+    ota_firmware_max_bytes: PositiveInt = 4 * 1024 * 1024
+
+    ota_ticket_life: Period = timedelta(hours=1)
+    ota_order_life: Period = timedelta(days=7)  # of a job whose gateway does not connect
+    # Of a gateway that is connected: until it answers, between two signs of a download's progress,
+    # and until it reports the new version once it has begun to install.
+    ota_answer_wait: Period = 60 * SECOND
+    ota_progress_wait: Period = 300 * SECOND
+    ota_install_wait: Period = 300 * SECOND
+    ota_attempts: PositiveInt = 3
+    ota_retry_first: Period = 10 * SECOND  # before the second attempt; each further wait doubles
+    ota_look_every: Period = 2 * SECOND  # for what is due

@@ -1,0 +1,1 @@
+"""Where the OTA service keeps things."""

@@ -1,0 +1,104 @@
+"""Orders over the air as Cosmos DB keeps them (container `jobs`)."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from shared.schemas.documents import Sortable
+
+
+class JobKind(StrEnum):
+    """What a job installs. A device has one open job of each kind at most."""
+
+    APP = "app"
+    FIRMWARE = "firmware"
+
+
+class JobState(StrEnum):
+    """A job goes down this list, or back to `queued` for another attempt; six are ends."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    ACCEPTED = "accepted"
+    DOWNLOADING = "downloading"
+    INSTALLING = "installing"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    REJECTED = "rejected"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
+
+
+ENDS = frozenset(
+    {
+        JobState.SUCCEEDED,
+        JobState.FAILED,
+        JobState.REJECTED,
+        JobState.TIMED_OUT,
+        JobState.CANCELLED,
+        JobState.SUPERSEDED,
+    }
+)
+
+
+class JobStep(BaseModel):
+    """One thing that happened to a job, so that a stuck update can be explained."""
+
+    state: JobState
+    at: datetime
+    reason: str = ""
+    percent: int = 0  # of the download
+    attempt: int = 1
+
+
+class Job(BaseModel):
+    """One artifact on its way to one device. Its id is the order's, so an order makes one job.
+
+    Changed under its ETag only; what is in `ENDS` never changes its state again.
+    """
+
+    id: str
+    user_id: str  # the partition key
+    doc: Literal["job"] = "job"
+    kind: JobKind
+    device_id: str
+    paired_at: datetime  # of the pairing that it was ordered in: it ends with it
+    app_id: str = ""  # of an app
+    artifact_id: str  # the id of the AppVersionDocument or FirmwareDocument
+    name: str
+    version: str
+    size: int  # bytes
+    md5: str  # base64
+    sha256: str  # hex
+    filepath: str
+    blob_etag: str
+    ordered_by: str
+    created_at: Sortable
+    state: JobState = JobState.QUEUED
+    state_at: datetime
+    percent: int = 0  # of the download, in this attempt
+    reason: str = ""  # why it is in its state, for people
+    attempt: int = 1
+    steps: list[JobStep] = Field(default_factory=list)  # oldest first, bounded
+    # `$version` of the reported properties that are taken into account: older ones change nothing.
+    reported_version: int = 0
+    ticket_expires_at: datetime | None = None  # of the download's address that the device has
+    due_at: Sortable | None = None  # when somebody must look at it; none: never again
+    finished_at: datetime | None = None
+
+
+class Slot(BaseModel):
+    """Which job of a kind a device is at; changed in one transaction with the jobs it replaces."""
+
+    id: str  # `slot_id`
+    user_id: str  # the partition key
+    doc: Literal["slot"] = "slot"
+    job_id: str
+
+
+def slot_id(device_id: str, kind: JobKind) -> str:
+    """The id of the slot of a device."""
+    return f"{device_id}:{kind}"
