@@ -91,11 +91,15 @@ async def test_what_is_refused_is_kept_too(
     assert_error(await client.post(url, content="{", headers={"Content-Type": "text/x"}), 415)
     unknown = f"{alice.base}/people/{alice.api_key[:60]}"
     assert_error(await client.delete(unknown), 404)
-    removed, sent, revoked = (await audit(client, alice))[:3]
+    # A key where its id belongs: whoever may not revoke is not told that it is none.
+    mistaken = f"{operator.base}/account/keys/{alice.api_key}"
+    assert_error(await client.delete(mistaken, headers=operator.headers), 403)
+    key, removed, sent, revoked = (await audit(client, alice))[:4]
     assert (revoked["operation"], revoked["status"]) == ("revokeKey", 403)
     assert revoked["targets"] == {"keyid": "k1"}
     assert (sent["actor_kind"], sent["actor_name"], sent["status"]) == ("key", "first", 415)
     assert sent["device_ids"] == [pump.device_id]
+    assert (key["status"], key["targets"]) == (403, {})
     # Whatever stood there was nothing of the account: it may have been a secret.
     assert (removed["status"], removed["targets"]) == (404, {})
 

@@ -95,3 +95,13 @@ async def test_revoked_keys_are_forgotten(resources: Resources) -> None:
     await process.tidy(user_id, {"kept"})
     await process.write()
     assert list(await process.of_account(user_id)) == ["kept"]
+
+
+async def test_what_a_revoked_key_did_last_is_not_written_any_more(resources: Resources) -> None:
+    user_id = new_user_id()
+    process = UsageLog(resources.usage)
+    process.note(user_id, "revoked", "getDevice", "192.0.2.1", NOW)
+    process.note(user_id, "kept", "getDevice", "192.0.2.1", NOW)
+    await process.tidy(user_id, {"kept"})
+    await process.write()
+    assert [use.id for use in await resources.usage.of_account(user_id)] == ["kept"]

@@ -140,6 +140,16 @@ def require(principal: Principal, operation: str) -> None:
         )
 
 
+def still_manages(account: Account, principal: Principal) -> bool:
+    """Whether who was let in with the scope `admin` has it in the account as it is now."""
+    if principal.kind == "key":
+        return any(key.id == principal.id and Scope.ADMIN in key.scopes for key in account.api_keys)
+    return any(
+        member.person_id == principal.id and Scope.ADMIN in ROLE_SCOPES[member.role]
+        for member in account.members
+    )
+
+
 def has_full_way_in(account: Account) -> bool:
     """Whether somebody can always manage it: an owner, or a key of scope `admin` without expiry.
 

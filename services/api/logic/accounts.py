@@ -65,8 +65,9 @@ async def create_account(stores: AccountStores, *, user_id: str, username: str) 
     connection_string = await stores.queues.ensure(
         account.servicebus_namespace, account.queue, stores.duplicate_window
     )
-    # The key comes last: an account without one is one whose making was interrupted.
-    api_key = "" if account.api_keys else await add_key(stores.accounts, user_id, FIRST_KEY)
+    # The key comes last: an account that nobody can open is one whose making was interrupted.
+    complete = account.api_keys or account.members
+    api_key = "" if complete else await add_key(stores.accounts, user_id, FIRST_KEY)
     return NewAccount(account, api_key, connection_string)
 
 

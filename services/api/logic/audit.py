@@ -40,7 +40,8 @@ EVENTS: Mapping[str, str] = MappingProxyType(
 AT_ONCE = 8  # timelines are partitions each: a bulk of 1,000 devices must not take minutes
 # In a path that was refused as malformed or unknown may stand anything, a key too.
 UNCHECKED = (400, 404)
-_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+# 64 letters and digits are a key: whoever may not make a call is not told that it is no id.
+_ID = re.compile(r"(?![A-Za-z0-9]{64}\Z)[A-Za-z0-9_.:-]{1,128}")
 
 
 @dataclass(frozen=True)

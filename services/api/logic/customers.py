@@ -53,7 +53,7 @@ async def invite_owner(
 ) -> Invited:
     """A link by which the account's owner joins. Raises NotFound, Conflict, Unavailable."""
     made = await invitations.create_invitation(
-        stores.accounts, user_id, role=Role.OWNER, note=note, created_by=OPERATOR.name
+        stores.accounts, user_id, role=Role.OWNER, note=note, created_by=None
     )
     await _record(stores, user_id, "createInvitation", made.invitation.id, address)
     return made

@@ -13,8 +13,9 @@ _USER_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,49}")
 _GROUP_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DEVICE_ID = re.compile(r"X400_[0-9a-f]{40}")
 _KEY_ID = re.compile(r"[0-9a-f]{16}")
-_OTA_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_RECORD_ID = re.compile(r"[A-Za-z0-9_.-]{1,255}")
+# Neither "." nor "..": in a URL these are no names.
+_OTA_ID = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9_.-]{1,64}")
+_RECORD_ID = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9_.-]{1,255}")
 _MESSAGE_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DEVICE_KEY = re.compile(r"[0-9A-Za-z]{64}")
 

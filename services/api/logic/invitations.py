@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from services.api.documents.people import PersonDocument
+from services.api.logic.access import Principal, still_manages
 from services.api.logic.account_changes import change_account
+from services.api.logic.audit import OPERATOR
 from services.api.logic.passwords import Passwords, check_password
 from services.api.logic.people import (
     check_username,
@@ -17,7 +19,7 @@ from services.api.logic.people import (
 from services.api.logic.tokens import account_of, digest, new_token
 from services.api.store.accounts import Accounts
 from services.api.store.people import People
-from shared.errors import Conflict, NotFound
+from shared.errors import Conflict, Forbidden, NotFound
 from shared.schemas.accounts import Account, Invitation, Member, Role
 
 MAX_INVITATIONS = 100  # open ones of an account: they are in its one document
@@ -53,10 +55,14 @@ async def create_invitation(
     *,
     role: Role,
     note: str,
-    created_by: str,
+    created_by: Principal | None,
     life: timedelta = DEFAULT_LIFE,
 ) -> Invited:
-    """Raises NotFound for the account, and Conflict where too many are open."""
+    """By the platform's operator where `created_by` is None.
+
+    Raises NotFound for the account, Conflict where too many are open, and Forbidden for who was
+    put out since their call began: their invitations were deleted then.
+    """
     token, now = new_token(user_id), datetime.now(UTC)
     invitation = Invitation(
         id=f"i{secrets.token_hex(8)}",
@@ -64,11 +70,13 @@ async def create_invitation(
         role=role,
         note=note,
         created_at=now,
-        created_by=created_by,
+        created_by=created_by.name if created_by else OPERATOR.name,
         expires_at=now + life,
     )
 
     def change(account: Account) -> Account:
+        if created_by and not still_manages(account, created_by):
+            raise Forbidden("You may not invite anybody into this account any more.")
         still = open_invitations(account)
         if len(still) >= MAX_INVITATIONS:
             raise Conflict(

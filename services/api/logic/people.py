@@ -18,6 +18,7 @@ from shared.schemas.accounts import Account, Member, Role, Scope
 MAX_PEOPLE = 100  # of an account: they are in its one document
 CLAIM = timedelta(minutes=10)  # so long a username is kept for who is just joining
 # ASCII only: two usernames that look alike are the same.
+_PERSON_ID = re.compile(r"[0-9a-f]{32}")
 _USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._%+@'-]{2,99}")
 
 
@@ -34,6 +35,11 @@ def check_username(text: str) -> str:
 def person_id_of(username: str) -> str:
     """The same in upper and lower case."""
     return hashlib.sha256(username.lower().encode(errors="replace")).hexdigest()[:32]
+
+
+def is_person_id(text: str) -> bool:
+    """Whether a text could be the id of a person."""
+    return _PERSON_ID.fullmatch(text) is not None
 
 
 def find_member(account: Account, person_id: str) -> Member:
@@ -92,7 +98,7 @@ async def remove_person(
         return _manageable(account, _without_invitations_of(member, after))
 
     # Read before: who takes the username over afterwards changes it, and keeps it.
-    found = await people.get(person_id)
+    found = await people.get(person_id) if is_person_id(person_id) else None
     await change_account(accounts, user_id, change)
     if found is not None and found[0].user_id == user_id:
         await people.delete(person_id, found[1])

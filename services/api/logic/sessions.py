@@ -1,6 +1,7 @@
 """Sessions of people: found by their token, listed, ended."""
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
 
 from services.api.documents.sessions import Session
@@ -15,6 +16,7 @@ from shared.schemas.accounts import Account, Member
 SEEN_EVERY = timedelta(minutes=5)  # how exact "last seen" is: a write for each would cost too much
 MAX_OF_A_PERSON = 50  # the oldest ends when one more begins
 MAX_AGENT = 200  # characters
+_ID = re.compile(r"[0-9a-f]{32}")
 _NOT_SIGNED_IN = "This session has ended or never was; sign in again."
 
 
@@ -123,7 +125,7 @@ async def end_session(
     sessions: Sessions, user_id: str, principal: Principal, session_id: str
 ) -> None:
     """At once. Raises NotFound, also for another person's where the caller is no owner."""
-    found = await sessions.get(user_id, session_id)
+    found = await sessions.get(user_id, session_id) if _ID.fullmatch(session_id) else None
     if found is not None and (principal.full or found[0].person_id == principal.id):
         await sessions.delete(user_id, session_id)
         return

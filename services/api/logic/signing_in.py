@@ -87,7 +87,7 @@ async def sign_in(stores: Stores, username: str, password: str, client: Client) 
     """
     # Counted before it is known: guesses at the same time must not pass each other.
     group = address_group(client.address)
-    await throttle.count_failure(stores.attempts, OF_ADDRESS, group)
+    counted = await throttle.count_failure(stores.attempts, OF_ADDRESS, group)
     await throttle.count_failure(stores.attempts, OF_USERNAME, username.lower())
     found = await stores.people.get(person_id_of(username))
     person = found[0] if found else None
@@ -98,7 +98,7 @@ async def sign_in(stores: Stores, username: str, password: str, client: Client) 
     member = sessions_logic.member_of(account, person.id) if account else None
     if member is None:
         raise SignInFailed(None)
-    await throttle.take_back(stores.attempts, OF_ADDRESS, group)
+    await throttle.take_back(stores.attempts, OF_ADDRESS, group, counted)
     await throttle.forget(stores.attempts, OF_USERNAME, username.lower())
     session, token = await sessions_logic.begin(
         stores.sessions,
@@ -146,11 +146,11 @@ async def change_password(
         raise Forbidden("The old password is wrong; nothing was changed.")
     await throttle.forget(stores.attempts, OF_USERNAME, name)
     hashed = await stores.passwords.hash(new)
+    # Before, since the process may end in between; and after, for those that began meanwhile.
+    await _end_others(stores, user_id, principal)
     if not await stores.people.put(person.model_copy(update={"password": hashed}), etag):
         raise Conflict("The password is being changed somewhere else at the same time; try again.")
-    await sessions_logic.end_sessions(
-        stores.sessions, user_id, principal.id, keep=principal.session_id
-    )
+    await _end_others(stores, user_id, principal)
 
 
 async def reset_password(stores: Stores, username: str) -> tuple[str, str]:
@@ -176,6 +176,12 @@ def require_person(principal: Principal) -> None:
     """Raises Forbidden for an API key."""
     if principal.kind != "person":
         raise Forbidden("This is for people who signed in; an API key has no password or session.")
+
+
+async def _end_others(stores: Stores, user_id: str, principal: Principal) -> None:
+    await sessions_logic.end_sessions(
+        stores.sessions, user_id, principal.id, keep=principal.session_id
+    )
 
 
 async def _person(people: People, user_id: str, person_id: str) -> tuple[PersonDocument, str]:

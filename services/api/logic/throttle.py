@@ -49,7 +49,7 @@ async def check(attempts: Attempts, throttle: Throttle, name: str) -> None:
         _require_open(found[0], datetime.now(UTC))
 
 
-async def count_failure(attempts: Attempts, throttle: Throttle, name: str) -> None:
+async def count_failure(attempts: Attempts, throttle: Throttle, name: str) -> AttemptCount:
     """Check and count in one step. Raises TooMany (and then counts nothing), Unavailable.
 
     Where guesses may come at the same time, count before looking whether it is right, and
@@ -69,20 +69,26 @@ async def count_failure(attempts: Attempts, throttle: Throttle, name: str) -> No
             ttl=int(throttle.forgotten_after.total_seconds()),
         )
         if await attempts.put(count, found[1] if found else None):
-            return
+            return count
         await _pause()
     raise TooMany("This is tried very often at the same time; try again in a second.", 1)
 
 
-async def take_back(attempts: Attempts, throttle: Throttle, name: str) -> None:
-    """One that was counted was no failure."""
+async def take_back(
+    attempts: Attempts, throttle: Throttle, name: str, counted: AttemptCount
+) -> None:
+    """What was `counted` was no failure; the wait for failures counted since goes on."""
     for _ in range(ROUNDS):
         found = await attempts.get(throttle.id_of(name))
         if found is None:
             return
         count, etag = found
+        mine = count.closed_until == counted.closed_until
         fewer = count.model_copy(
-            update={"failures": max(0, count.failures - 1), "closed_until": datetime.now(UTC)}
+            update={
+                "failures": max(0, count.failures - 1),
+                "closed_until": datetime.now(UTC) if mine else count.closed_until,
+            }
         )
         if await attempts.put(fewer, etag):
             return

@@ -54,10 +54,9 @@ class UsageLog:
     async def tidy(self, user_id: str, kept: Collection[str]) -> None:
         """Forget the keys that an account no longer has; what fails, the next call does."""
         try:
-            for use in await self._store.of_account(user_id):
-                if use.id not in kept:
-                    self._pending.pop(use.id, None)
-                    await self._store.delete(user_id, use.id)
+            for key_id in (await self.of_account(user_id)).keys() - set(kept):
+                self._pending.pop(key_id, None)
+                await self._store.delete(user_id, key_id)
         except MyMoteError as error:
             log.warning("the use of revoked API keys is forgotten later: %s", error)
 

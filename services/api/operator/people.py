@@ -46,7 +46,7 @@ def person_invite(
 
     async def work(resources: Resources) -> tuple[Invited, str]:
         made = await create_invitation(
-            resources.accounts, check_user_id(user_id), role=role, note=note, created_by="operator"
+            resources.accounts, check_user_id(user_id), role=role, note=note, created_by=None
         )
         await _note(resources, user_id, "createInvitation", 201, {"made": made.invitation.id})
         return made, resources.settings.public_url

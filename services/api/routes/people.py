@@ -152,7 +152,7 @@ async def create_invitation(
         caller.user_id,
         role=body.role,
         note=body.note,
-        created_by=caller.principal.name,
+        created_by=caller.principal,
         life=timedelta(seconds=body.expires_in_seconds),
     )
     set_location(request, response, f"/invitations/{made.invitation.id}")
