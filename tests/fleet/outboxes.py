@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,9 +19,11 @@ from services.api.resources import Resources, open_resources
 from shared.database import provision
 from shared.errors import MyMoteError
 from shared.iothub import IotHub
+from shared.iothub_messages import FeedbackRecord
 from shared.schemas.documents import DeviceDocument
 from stack.local import LocalStack
 from tests.api.customers import settings_of
+from tests.api.mqtt_gateway import Gateway, connected
 from tests.running_stack import settings_on_free_ports
 
 T = TypeVar("T")
@@ -169,6 +171,10 @@ class Paired:
         assert held is not None
         return held.outbox.model_dump()
 
+    def online(self) -> AbstractAsyncContextManager[Gateway]:
+        settings = self.quiet.stack.settings
+        return connected(self.made.device_connection_string, settings.bind, settings.mqtt_port)
+
     async def settle(self, sender: Sender) -> None:
         """Read feedback and send, until nothing is open."""
 
@@ -179,6 +185,19 @@ class Paired:
             return (await self.outbox())["due"] is None
 
         await eventually(settled)
+
+
+async def arrived(gateway: Gateway) -> list[tuple[str, bytes]]:
+    """Message ids and bodies so far, in order."""
+    found = []
+    while not gateway.messages.empty():
+        properties, body = gateway.messages.get_nowait()
+        found.append((properties["$.mid"], body))
+    return found
+
+
+def record(message_id: str, device_id: str, status: str) -> FeedbackRecord:
+    return FeedbackRecord(originalMessageId=message_id, deviceId=device_id, statusCode=status)
 
 
 @asynccontextmanager

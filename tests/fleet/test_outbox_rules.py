@@ -87,6 +87,7 @@ class OutboxMachine(RuleBasedStateMachine):
     def tell(self, data: st.DataObject, status: str) -> None:
         message = self.messages[data.draw(st.sampled_from(sorted(self.messages)))]
         if fields := rules.told(message, status, self.now):
+            assert fields["state"] is not MessageState.EXPIRED or message.expires_at <= self.now
             self.settle({message.id: fields})
         if status == "Success":
             self.delivered.add(message.id)
@@ -99,6 +100,7 @@ class OutboxMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.open(MessageState.SENT))
     @rule()
     def withdraw(self) -> None:
+        self.outbox = rules.regrouping(self.outbox, self.now)
         self.settle({self.open(MessageState.SENT)[0].id: {"withdrawn": True}})
 
     @rule(user_id=st.sampled_from(["", "ann", "bob"]))
@@ -126,6 +128,15 @@ class OutboxMachine(RuleBasedStateMachine):
             if message.state is MessageState.SENT:
                 latest = (message.hub_until or latest) + rules.FEEDBACK_LATEST
             assert self.outbox.due <= max(latest, self.now).timestamp()
+
+    @invariant()
+    def what_comes_back_goes_first(self) -> None:
+        """And holds nothing up for long."""
+        until = self.outbox.regroup_until
+        assert until is None or self.outbox.sent
+        if until is not None and self.now < until:
+            assert until <= self.now + rules.FEEDBACK_LATEST
+            assert not rules.may_send(self.outbox, self.now)
 
     @invariant()
     def what_was_delivered_stays_delivered(self) -> None:

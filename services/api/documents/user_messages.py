@@ -69,6 +69,7 @@ class Outbox(BaseModel):
     failures: int = 0  # of IoT Hub, one after the other
     look_at: datetime | None = None  # when time alone changes something
     retry_at: datetime | None = None  # what waits is not sent before
+    regroup_until: datetime | None = None  # nor while anything is sent: it comes back first
     claim: str = ""  # whoever sends now
     claimed_until: datetime | None = None
     # When somebody must come, in Unix seconds, since the database compares it; None: nothing is

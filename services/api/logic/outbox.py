@@ -35,7 +35,8 @@ class Changed:
 
 def may_send(outbox: Outbox, now: datetime) -> bool:
     """Whether something waits that IoT Hub may take now."""
-    return _can_send(outbox) and (outbox.retry_at is None or outbox.retry_at <= now)
+    send_at = _send_at(outbox)
+    return _can_send(outbox) and (send_at is None or send_at <= now)
 
 
 def is_overdue(outbox: Outbox, now: datetime) -> bool:
@@ -56,15 +57,16 @@ def released(outbox: Outbox, now: datetime) -> Outbox:
 def scheduled(outbox: Outbox, now: datetime) -> Outbox:
     """The outbox with the time when somebody must come to it."""
     look_at = outbox.look_at if outbox.open else None
+    # All came back: what waits now goes in order.
+    regroup_until = outbox.regroup_until if outbox.sent else None
+    outbox = outbox.model_copy(update={"look_at": look_at, "regroup_until": regroup_until})
     due: datetime | None
     if outbox.claimed_until is not None:
         due = outbox.claimed_until
     else:
-        send_at = (outbox.retry_at or now) if _can_send(outbox) else None
+        send_at = (_send_at(outbox) or now) if _can_send(outbox) else None
         due = min((each for each in (look_at, send_at) if each is not None), default=None)
-    return outbox.model_copy(
-        update={"look_at": look_at, "due": due.timestamp() if due is not None else None}
-    )
+    return outbox.model_copy(update={"due": due.timestamp() if due is not None else None})
 
 
 def accepted(outbox: Outbox, message: UserMessage, now: datetime) -> Outbox:
@@ -91,11 +93,18 @@ def handed_over(outbox: Outbox, user_id: str, paired_at: datetime, now: datetime
                 "paired_at": paired_at,
                 "look_at": now if outbox.open else None,
                 "retry_at": None,
+                "regroup_until": None,
                 "failures": 0,
             }
         ),
         now,
     )
+
+
+def regrouping(outbox: Outbox, now: datetime) -> Outbox:
+    """The outbox whose messages IoT Hub is about to drop: what is new waits until feedback has
+    brought those back, so that all go in order."""
+    return scheduled(outbox.model_copy(update={"regroup_until": now + FEEDBACK_LATEST}), now)
 
 
 def hub_until(message: UserMessage, now: datetime) -> datetime:
@@ -143,8 +152,6 @@ def told(message: UserMessage, status: str, now: datetime) -> Fields:
         case "DeliveryCountExceeded":
             pause = min(timedelta(seconds=10 * 2 ** min(message.attempts, 20)), LONGEST_REPETITION)
             return _again(message, now, "The gateway gave it back too often.", now + pause)
-        case "Expired" if message.hub_until == message.expires_at and not message.withdrawn:
-            return _end(MessageState.EXPIRED, now)
         case "Expired" | "Purged":
             return _again(message, now, "IoT Hub dropped it before the gateway took it.")
     return {}
@@ -206,6 +213,12 @@ def _after(message: UserMessage, fields: Fields) -> UserMessage:
 
 def _can_send(outbox: Outbox) -> bool:
     return bool(outbox.user_id) and outbox.waiting > 0 and outbox.sent < HUB_HOLDS
+
+
+def _send_at(outbox: Outbox) -> datetime | None:
+    """When what waits may be sent; None: at once."""
+    moments = (outbox.retry_at, outbox.regroup_until)
+    return max((each for each in moments if each is not None), default=None)
 
 
 def _again(

@@ -155,7 +155,7 @@ async def cancel(stores: Stores, user_id: str, device_id: str, message_id: str) 
         if message.state is MessageState.WAITING or purged:
             done = await _change(stores, message, rules.cancelled(stores.sender.clock()))
         else:
-            done = await _change(stores, message, {"withdrawn": True})
+            done = await _change(stores, message, {"withdrawn": True}, regroup=True)
         if not done:
             await asyncio.sleep(WAIT_SECONDS)
     raise Unavailable("The message is being sent right now; try again in a few seconds.")
@@ -192,7 +192,9 @@ async def _existing(sender: Sender, message: UserMessage) -> UserMessage | None:
     return there if there is not None and there.user_id == message.user_id else None
 
 
-async def _change(stores: Stores, message: UserMessage, fields: rules.Fields) -> bool:
+async def _change(
+    stores: Stores, message: UserMessage, fields: rules.Fields, *, regroup: bool = False
+) -> bool:
     """Whether the message changed; not while somebody sends, nor where it is another by now."""
     sender = stores.sender
     async with sender.lock(message.device_id):
@@ -203,7 +205,8 @@ async def _change(stores: Stores, message: UserMessage, fields: rules.Fields) ->
         there = await sender.messages.get(message.device_id, message.id)
         if there != message:
             return False
-        changed = rules.changed(held.outbox, {message.id: message}, {message.id: fields}, now)
+        outbox = rules.regrouping(held.outbox, now) if regroup else held.outbox
+        changed = rules.changed(outbox, {message.id: message}, {message.id: fields}, now)
         changes = Changes(fields=changed.fields)
         return await sender.messages.write(held, changed.outbox, changes) is not None
 

@@ -55,7 +55,8 @@ async def send_json(
 ) -> Result:
     """Stored, byte for byte as sent, to be sent until the gateway has it or its time is over.
 
-    Messages reach a gateway in the order in which they were accepted; 500 wait for one at most.
+    Messages go to a gateway in the order in which they were accepted, but for one that was lost or
+    expired on its way and is sent again; 500 wait for one at most.
     `Location` is where what becomes of it can be asked for.
     """
     message = await user_messages.accept(

@@ -7,11 +7,10 @@ from typing import Any
 from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosResourceExistsError
 
+from services.api.store.deletion import delete_where
 from services.api.store.keyset import Keyset, keyset_query
 from shared.cosmos import LIST_SECONDS, cosmos_call
 from shared.schemas.documents import TimelineEntry
-
-DELETED_AT_ONCE = 100  # operations in one transactional batch
 
 
 @dataclass(frozen=True)
@@ -48,20 +47,9 @@ class Timeline:
 
         Calling again completes what was interrupted.
         """
-        deleted = 0
-        while True:
-            found = await self._query(
-                f"SELECT TOP {DELETED_AT_ONCE} c.id FROM c WHERE c.user_id = @user",  # noqa: S608
-                [{"name": "@user", "value": user_id}],
-                device_id,
-            )
-            if not found:
-                return deleted
-            async with cosmos_call():
-                await self.container.execute_item_batch(
-                    [("delete", (each["id"],)) for each in found], device_id
-                )
-            deleted += len(found)
+        return await delete_where(
+            self.container, "c.user_id = @user", {"@user": user_id}, device_id
+        )
 
     async def _query(
         self, query: str, parameters: list[dict[str, object]], device_id: str

@@ -16,6 +16,7 @@ from services.api.documents.user_messages import (
     Outbox,
     UserMessage,
 )
+from services.api.store.deletion import delete_where
 from services.api.store.pages import read_page
 from shared.cosmos import LIST_SECONDS, cosmos_call
 
@@ -192,21 +193,8 @@ class UserMessages:
         What is open is sent no more; its outbox counts anew when somebody looks at it. Calling
         again completes what was interrupted.
         """
-        deleted = 0
-        while True:
-            found = await self._query(
-                f"SELECT TOP {MAX_CHANGES} {_WITHOUT_BODY} FROM c "  # noqa: S608
-                "WHERE c.kind = 'message' AND c.user_id = @user",
-                {"@user": user_id},
-                device_id,
-            )
-            if not found:
-                return deleted
-            async with cosmos_call():
-                await self.container.execute_item_batch(
-                    [("delete", (message.id,)) for message in found], device_id
-                )
-            deleted += len(found)
+        condition = "c.kind = 'message' AND c.user_id = @user"
+        return await delete_where(self.container, condition, {"@user": user_id}, device_id)
 
     async def _query(
         self, query: str, parameters: Mapping[str, object], device_id: str
