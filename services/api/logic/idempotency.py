@@ -39,11 +39,13 @@ class Claim:
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
         """Renewed meanwhile, so that a long order is not taken over."""
-        renewing = asyncio.create_task(self._renew())
+        over = asyncio.Event()
+        renewing = asyncio.create_task(self._renew(over))
         try:
             yield
         finally:
-            renewing.cancel()
+            over.set()
+            # Not cut off: what a renewal has written is what `finish` builds on.
             await asyncio.wait([renewing])
 
     async def finish(self, status: int, body: str, headers: Mapping[str, str]) -> None:
@@ -57,9 +59,8 @@ class Claim:
         else:
             await self._put(state="failed")
 
-    async def _renew(self) -> None:
-        while True:
-            await asyncio.sleep(RENEWAL_SECONDS)
+    async def _renew(self, over: asyncio.Event) -> None:
+        while not await _set_within(over, RENEWAL_SECONDS):
             try:
                 await self._put(claimed_at=datetime.now(UTC))
             except MyMoteError as error:
@@ -72,6 +73,14 @@ class Claim:
             log.warning("an order was taken over by another process while it ran")
             return
         self.etag = etag
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False
 
 
 def fingerprint_of(parts: object, body: bytes) -> str:
