@@ -3,11 +3,15 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
+from services.ota.middleware import RequestRecorder
 from services.ota.resources import Resources, open_resources
+from services.ota.routes.errors import add_error_handlers
 from services.ota.settings import OtaSettings
 from shared.health import Check, health_routes
+
+ROUTERS: tuple[APIRouter, ...] = ()
 
 
 def create_app(settings: OtaSettings) -> FastAPI:
@@ -27,6 +31,10 @@ def create_app(settings: OtaSettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
+    add_error_handlers(app)
+    app.add_middleware(RequestRecorder)
+    for router in ROUTERS:
+        app.include_router(router)
     app.router.routes.extend(health_routes(lambda: _checks(app.state.resources)))
     return app
 
