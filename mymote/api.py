@@ -26,6 +26,7 @@ CONNECT_SECONDS = 10.0
 HURRIED_SECONDS = 1.0
 PAGE = 200  # what the api gives at most
 RETRY_LATER = (429, 503)
+CONFLICT = 409
 
 
 class Body(NamedTuple):
@@ -155,10 +156,7 @@ class Api:
             else:
                 if response.is_success:
                     return response
-                # 429 says that nothing was done, 503 does not.
-                again = response.status_code in RETRY_LATER and (
-                    safe or (repeatable and response.status_code == 429)
-                )
+                again = _may_repeat(response, safe=safe, repeatable=repeatable)
                 pause = _asked_for(response, attempt)
                 if not again or attempt == self._attempts or waited + pause > PATIENCE_SECONDS:
                     raise refused(response)
@@ -266,6 +264,16 @@ def _trust(place: Place) -> ssl.SSLContext:
         except OSError:
             raise usage(f"{place.ca_file} is no readable file of certificates (PEM).") from None
     return context
+
+
+def _may_repeat(response: httpx.Response, *, safe: bool, repeatable: bool) -> bool:
+    """Whether the api asks for patience, and a repetition does nothing twice."""
+    if response.status_code == CONFLICT:  # with Retry-After: this very order still runs
+        return safe and "Retry-After" in response.headers
+    # 429 says that nothing was done, 503 does not.
+    return response.status_code in RETRY_LATER and (
+        safe or (repeatable and response.status_code == 429)
+    )
 
 
 def _asked_for(response: httpx.Response, attempt: int) -> float:

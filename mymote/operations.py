@@ -8,6 +8,8 @@ from types import MappingProxyType
 from typing import NamedTuple
 from urllib.parse import quote
 
+from mymote.failures import usage
+
 
 class Operation(NamedTuple):
     """A method and a path; a path that does not begin with /api/ is an account's."""
@@ -22,7 +24,9 @@ class Operation(NamedTuple):
         return not self.path.startswith("/api/")
 
     def filled(self, values: Mapping[str, str]) -> str:
-        """The path with its parameters."""
+        """The path with its parameters. Raises Failure for what would make another path of it."""
+        if not {"", ".", ".."}.isdisjoint(values.values()):
+            raise usage("An id is missing, or is no more than dots.")
         return self.path.format_map({name: quote(value, safe="") for name, value in values.items()})
 
 

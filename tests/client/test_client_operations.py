@@ -4,8 +4,10 @@ import ast
 from pathlib import Path
 
 import httpx
+import pytest
 
 import mymote
+from mymote.failures import USAGE, Failure
 from mymote.operations import OPERATIONS, Operation
 
 PREFIX = "/api/user/{userid}/{webapi_key}"
@@ -28,6 +30,14 @@ async def test_every_call_of_the_api_is_in_the_table_and_no_other(
     }
     assert len(described) > 70
     assert dict(OPERATIONS) == described
+
+
+@pytest.mark.parametrize("given", ["", ".", ".."])
+def test_an_id_is_no_way_to_another_call(given: str) -> None:
+    values = {"deviceid": f"X400_{'a' * 40}", "appid": given, "appversionid": "reboot"}
+    with pytest.raises(Failure) as refused:
+        OPERATIONS["sendNewApp"].filled(values)
+    assert refused.value.status == USAGE
 
 
 def test_every_call_of_the_table_is_made_by_a_command() -> None:

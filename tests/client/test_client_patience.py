@@ -15,6 +15,8 @@ OK: Answer = (200, {}, b'{"result": "queued"}')
 LATER = (429, {"Retry-After": "0"}, b'{"error": "Too many calls."}')
 MUCH_LATER = (429, {"Retry-After": "900"}, b'{"error": "Too many calls."}')
 AWAY = (503, {"Retry-After": "0"}, b'{"error": "The database does not answer."}')
+STILL_RUNNING = (409, {"Retry-After": "0"}, b'{"error": "This very order is being carried out."}')
+CONFLICT: Answer = (409, {}, b'{"error": "It is not connected."}')
 CUT_OFF: Answer = (0, {}, b"")
 
 DEVICE = f"X400_{'a' * 40}"
@@ -83,6 +85,16 @@ async def test_an_order_is_repeated_under_the_same_idempotency_key(tmp_path: Pat
     assert len({key for _, _, key in server.asked}) == 1
     assert server.asked[0][2]
     assert server.asked[0][1] == f"/api/user/u1/-/devices/{DEVICE}/reboot"
+
+
+async def test_an_order_that_still_runs_is_waited_for_and_a_conflict_is_not(tmp_path: Path) -> None:
+    order = ("device", "reboot", DEVICE, "--yes")
+    with answering(CUT_OFF, STILL_RUNNING, OK) as server:
+        ran = await server.client(tmp_path)(*order)
+    assert (ran.status, len(server.asked)) == (0, 3)
+    with answering(CONFLICT) as server:
+        ran = await server.client(tmp_path)(*order)
+    assert (ran.status, len(server.asked)) == (5, 1)
 
 
 async def test_what_may_have_been_done_is_not_repeated(tmp_path: Path) -> None:
