@@ -134,11 +134,12 @@ class ParkedCount:
 @dataclass(frozen=True, slots=True)
 class Connections:
     """Whether a device is connected, as the hub's own events say it, and how often that changed
-    on one UTC day (the hub's). The day never goes back."""
+    for one pairing on one UTC day (the hub's). The day never goes back."""
 
     status: ConnectionState
     day: date
     changes: int = 0
+    owner: str = ""  # the `Pairing.owner` in force then; "" for none
 
 
 class Ledger(BaseModel):

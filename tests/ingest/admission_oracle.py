@@ -38,7 +38,7 @@ class _Device:
     parked: Counter[date] = field(default_factory=Counter)
     connection: str = ""
     connection_day: date = date.min
-    connections: Counter[date] = field(default_factory=Counter)
+    connections: Counter[tuple[date, str]] = field(default_factory=Counter)  # day, pairing
     newest_pairing: int = -1  # of which something was counted
     counted: list[tuple[int, date, int]] = field(default_factory=list)  # pairing, day, bytes
 
@@ -98,12 +98,12 @@ class Oracle:
             return
         device.connection = sent.kind
         day = device.connection_day = max(device.connection_day, sent.taken.date())
-        device.connections[day] += 1
         for each in pairings:
             if each.started_at <= sent.taken and (not each.ended_at or sent.taken < each.ended_at):
-                if device.connections[day] <= self._connections:
+                device.connections[day, each.owner] += 1
+                if device.connections[day, each.owner] <= self._connections:
                     self.connections[each.user_id, sent.device_id, sent.kind, sent.taken] += 1
-                elif device.connections[day] == self._connections + 1:
+                elif device.connections[day, each.owner] == self._connections + 1:
                     self.timeline.add((each.user_id, sent.device_id, f"flapping {day}"))
 
     def _charge(self, sent: Sent, device: _Device, owner: int | None) -> None:

@@ -98,6 +98,24 @@ def test_connections_are_told_to_the_owner_of_that_moment_only() -> None:
     assert told(events, who=known(gateway())) == ([], {})
 
 
+def test_what_flapped_for_a_former_owner_hides_nothing_from_the_next() -> None:
+    resold = known(
+        gateway(
+            pairing("bob", ended_at=NOON + timedelta(minutes=4)),
+            pairing("bob", NOON + timedelta(minutes=4), ended_at=NOON + timedelta(minutes=8)),
+            pairing("alice", NOON + timedelta(minutes=8)),
+        )
+    )
+    kinds = ("deviceConnected", "deviceDisconnected")
+    events = [connection(n, kinds[n % 2], minutes=n) for n in range(12)]
+    for cuts in ([], [5], [8]):
+        entries, _ = told(events, cuts, resold, replace(LIMITS, connections=2))
+        per_pairing = ["connected", "disconnected", "flapping"]
+        assert [each.event for each in entries] == per_pairing * 3
+        assert [each.user_id for each in entries] == ["bob"] * 6 + ["alice"] * 3
+        assert len({each.id for each in entries}) == len(entries)
+
+
 def test_a_deleted_identity_is_a_disconnection() -> None:
     deleted = raw_event(1, b"{}", source="deviceLifecycleEvents", opType="deleteDeviceIdentity")
     entries, _ = told([connection(0, "deviceConnected"), decode(deleted)])

@@ -89,7 +89,7 @@ def test_a_transaction_of_the_largest_ledgers_stays_far_below_two_megabytes() ->
         highest_mid=2**53,
         quota=Quota(day=NOON.date(), data=10**6, notifications=10**6, warned=True),
         parked=ParkedCount(day=NOON.date(), parked=10**6, dropped=10**9),
-        connections=Connections(ConnectionState.DISCONNECTED, NOON.date(), 10**6),
+        connections=Connections(ConnectionState.DISCONNECTED, NOON.date(), 10**6, "u" * 200),
         waiting=True,
         handed_over=2**53,
         owner="u" * 200,

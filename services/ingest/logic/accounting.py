@@ -86,9 +86,11 @@ def parked(ledger: Ledger, day: date, limit: int) -> tuple[Ledger, ParkedCount]:
 
 
 def connection_changed(
-    ledger: Ledger, status: ConnectionState, day: date
+    ledger: Ledger, status: ConnectionState, day: date, owner: str
 ) -> tuple[Ledger, Connections] | None:
     """The ledger after an event of the hub says that a device is or is not connected.
+
+    Changes are counted for each pairing (`Pairing.owner`; "" for none) anew.
 
     None where it was so before: the hub says it at least once. Telemetry alone changes nothing
     here, or what is told of a message and its connection would depend on their order.
@@ -96,8 +98,8 @@ def connection_changed(
     last = ledger.connections
     if last is not None and last.status is status:
         return None
-    if last is None or last.day < day:
-        last = Connections(status, day)
+    if last is None or last.day < day or last.owner != owner:
+        last = Connections(status, max(day, last.day) if last else day, owner=owner)
     changed = replace(last, status=status, changes=last.changes + 1)
     return ledger.model_copy(update={"connections": changed}), changed
 

@@ -234,19 +234,21 @@ class _Admission:
         if not was_paired(gateway, event.enqueued_at):
             return
         ledger = self._ledger(event.device_id)
-        changed = accounting.connection_changed(ledger, status, event.enqueued_at.date())
+        pairing = pairing_at(gateway, event.enqueued_at)
+        changed = accounting.connection_changed(
+            ledger, status, event.enqueued_at.date(), pairing.owner if pairing else ""
+        )
         if changed is None:
             return
         ledger, count = changed
         self._keep(ledger)
-        pairing = pairing_at(gateway, event.enqueued_at)
         limit = self._limits.connections
         if pairing is None or count.changes > limit + 1:
             return
         self.plan.timeline.append(
             connection(event, pairing.user_id, self._stream, status, detail)
             if count.changes <= limit
-            else flapping(event, pairing.user_id, limit, count.day)
+            else flapping(event, pairing, limit, count.day)
         )
 
     def _ledger(self, device_id: str) -> Ledger:

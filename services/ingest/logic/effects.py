@@ -11,7 +11,7 @@ from services.ingest.logic.accounting import Charge
 from services.ingest.logic.events import Data, Event, ManagementEvent, Message, Notice
 from services.ingest.logic.plan import Outgoing, Plan
 from shared.schemas.contract import ConnectionState
-from shared.schemas.documents import Notification, TimelineEntry
+from shared.schemas.documents import Notification, Pairing, TimelineEntry
 from shared.schemas.messages import Level
 
 DEVICE_ID = "iothub-connection-device-id"  # the application property (rest-contract.md)
@@ -134,12 +134,12 @@ def connection(
     )
 
 
-def flapping(event: Event, user_id: str, limit: int, day: date) -> TimelineEntry:
-    """Tells the owner once for a device and day (the hub's) that more changes are not told."""
+def flapping(event: Event, pairing: Pairing, limit: int, day: date) -> TimelineEntry:
+    """Tells the owner once for a pairing and day (the hub's) that more changes are not told."""
     return TimelineEntry(
-        id=_digest(event.device_id, FLAPPING, day.isoformat()),
+        id=_digest(event.device_id, FLAPPING, pairing.owner, day.isoformat()),
         device_id=event.device_id,
-        user_id=user_id,
+        user_id=pairing.user_id,
         event=FLAPPING,
         detail=f"connected or disconnected more than {limit} times on {day} UTC: "
         "the rest of the day is left out",
