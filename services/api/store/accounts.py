@@ -3,14 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from azure.core import MatchConditions
 from azure.cosmos.aio import ContainerProxy
-from azure.cosmos.exceptions import (
-    CosmosAccessConditionFailedError,
-    CosmosResourceExistsError,
-    CosmosResourceNotFoundError,
-)
 
+from services.api.store import point
 from services.api.store.feed import read_feed
 from shared.cosmos import LIST_SECONDS, cosmos_call
 from shared.schemas.accounts import Account
@@ -37,35 +32,15 @@ class Accounts:
 
     async def get_with_etag(self, user_id: str) -> tuple[Account, str] | None:
         """A point read, with the ETag that `replace` wants."""
-        try:
-            async with cosmos_call():
-                item = await self.container.read_item(user_id, partition_key=user_id)
-        except CosmosResourceNotFoundError:
-            return None
-        return Account.model_validate(item), item["_etag"]
+        return await point.read(self.container, Account, user_id, user_id)
 
     async def create(self, account: Account) -> bool:
         """False where the account exists already."""
-        try:
-            async with cosmos_call():
-                await self.container.create_item(account.model_dump(mode="json"))
-        except CosmosResourceExistsError:
-            return False
-        return True
+        return await point.create(self.container, account) is not None
 
     async def replace(self, account: Account, etag: str) -> bool:
         """False where the account changed since it was read."""
-        try:
-            async with cosmos_call():
-                await self.container.replace_item(
-                    account.id,
-                    account.model_dump(mode="json"),
-                    etag=etag,
-                    match_condition=MatchConditions.IfNotModified,
-                )
-        except CosmosAccessConditionFailedError:
-            return False
-        return True
+        return await point.replace(self.container, account, etag) is not None
 
     async def page(self, limit: int, cursor: str = "") -> AccountPage:
         """Accounts of the whole platform, for its operator; costs what the page holds.

@@ -3,14 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from azure.core import MatchConditions
 from azure.cosmos.aio import ContainerProxy
-from azure.cosmos.exceptions import (
-    CosmosAccessConditionFailedError,
-    CosmosResourceExistsError,
-    CosmosResourceNotFoundError,
-)
 
+from services.api.store import point
 from services.api.store.device_pages import DeviceFilter, DevicesPage, read_device_page
 from shared.cosmos import LIST_PAGE, LIST_SECONDS, cosmos_call
 from shared.schemas.documents import DeviceDocument
@@ -31,12 +26,7 @@ class Devices:
         self, user_id: str, device_id: str
     ) -> tuple[DeviceDocument, str] | None:
         """A point read, with the ETag that `put` wants."""
-        try:
-            async with cosmos_call():
-                item = await self.container.read_item(device_id, partition_key=user_id)
-        except CosmosResourceNotFoundError:
-            return None
-        return DeviceDocument.model_validate(item), item["_etag"]
+        return await point.read(self.container, DeviceDocument, device_id, user_id)
 
     async def of_account(self, user_id: str) -> list[DeviceDocument]:
         """All devices of one account, ordered by id."""
@@ -74,42 +64,17 @@ class Devices:
 
     async def put(self, device: DeviceDocument, etag: str | None = None) -> bool:
         """Create, or replace what has this ETag; False where somebody else did meanwhile."""
-        body = device.model_dump(mode="json")
-        try:
-            async with cosmos_call():
-                if etag is None:
-                    await self.container.create_item(body)
-                else:
-                    await self.container.replace_item(
-                        device.id, body, etag=etag, match_condition=MatchConditions.IfNotModified
-                    )
-        except (
-            CosmosResourceExistsError,
-            CosmosResourceNotFoundError,
-            CosmosAccessConditionFailedError,
-        ):
-            return False
-        return True
+        return await point.put(self.container, device, etag)
 
     async def delete(self, user_id: str, device_id: str, *, paired_at: datetime) -> None:
         """Remove the device of one pairing; a later pairing's stays."""
         while True:
-            try:
-                async with cosmos_call():
-                    item = await self.container.read_item(device_id, partition_key=user_id)
-                    if DeviceDocument.model_validate(item).paired_at != paired_at:
-                        return
-                    await self.container.delete_item(
-                        device_id,
-                        partition_key=user_id,
-                        etag=item["_etag"],
-                        match_condition=MatchConditions.IfNotModified,
-                    )
+            found = await self.get_with_etag(user_id, device_id)
+            if found is None or found[0].paired_at != paired_at:
                 return
-            except CosmosResourceNotFoundError:
+            if await point.delete_unchanged(self.container, device_id, user_id, found[1]):
                 return
-            except CosmosAccessConditionFailedError:
-                continue  # ingest changed its state in between
+            # ingest changed its state in between
 
     async def _query(
         self, query: str, user_id: str, parameters: list[dict[str, object]]

@@ -2,16 +2,10 @@
 
 from dataclasses import dataclass
 
-from azure.core import MatchConditions
 from azure.cosmos.aio import ContainerProxy
-from azure.cosmos.exceptions import (
-    CosmosAccessConditionFailedError,
-    CosmosResourceExistsError,
-    CosmosResourceNotFoundError,
-)
 
+from services.api.store import point
 from services.api.store.feed import read_feed
-from shared.cosmos import cosmos_call
 from shared.schemas.documents import Gateway
 
 
@@ -31,35 +25,15 @@ class Gateways:
 
     async def get(self, device_id: str) -> tuple[Gateway, str] | None:
         """A point read: the gateway and the ETag that `replace` wants."""
-        try:
-            async with cosmos_call():
-                item = await self.container.read_item(device_id, partition_key=device_id)
-        except CosmosResourceNotFoundError:
-            return None
-        return Gateway.model_validate(item), item["_etag"]
+        return await point.read(self.container, Gateway, device_id, device_id)
 
     async def create(self, gateway: Gateway) -> bool:
         """False where the gateway is in the inventory already."""
-        try:
-            async with cosmos_call():
-                await self.container.create_item(gateway.model_dump(mode="json"))
-        except CosmosResourceExistsError:
-            return False
-        return True
+        return await point.create(self.container, gateway) is not None
 
     async def replace(self, gateway: Gateway, etag: str) -> bool:
         """False where the gateway changed since it was read."""
-        try:
-            async with cosmos_call():
-                await self.container.replace_item(
-                    gateway.id,
-                    gateway.model_dump(mode="json"),
-                    etag=etag,
-                    match_condition=MatchConditions.IfNotModified,
-                )
-        except CosmosAccessConditionFailedError:
-            return False
-        return True
+        return await point.replace(self.container, gateway, etag) is not None
 
     async def page(self, limit: int, cursor: str = "") -> GatewayPage:
         """The inventory as the database keeps it, for the platform's operator; costs what the

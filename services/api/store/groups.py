@@ -2,14 +2,9 @@
 
 from dataclasses import dataclass
 
-from azure.core import MatchConditions
 from azure.cosmos.aio import ContainerProxy
-from azure.cosmos.exceptions import (
-    CosmosAccessConditionFailedError,
-    CosmosResourceExistsError,
-    CosmosResourceNotFoundError,
-)
 
+from services.api.store import point
 from shared.cosmos import LIST_PAGE, LIST_SECONDS, cosmos_call
 from shared.schemas.documents import GroupDocument
 
@@ -27,12 +22,7 @@ class Groups:
 
     async def get_with_etag(self, user_id: str, group_id: str) -> tuple[GroupDocument, str] | None:
         """A point read, with the ETag that `replace` and `delete` want."""
-        try:
-            async with cosmos_call():
-                item = await self.container.read_item(group_id, partition_key=user_id)
-        except CosmosResourceNotFoundError:
-            return None
-        return GroupDocument.model_validate(item), item["_etag"]
+        return await point.read(self.container, GroupDocument, group_id, user_id)
 
     async def of_account(self, user_id: str) -> list[GroupDocument]:
         """All groups of one account, ordered by id."""
@@ -53,39 +43,12 @@ class Groups:
 
     async def create(self, group: GroupDocument) -> bool:
         """False where a group of this id exists already."""
-        try:
-            async with cosmos_call():
-                await self.container.create_item(group.model_dump(mode="json"))
-        except CosmosResourceExistsError:
-            return False
-        return True
+        return await point.create(self.container, group) is not None
 
     async def replace(self, group: GroupDocument, etag: str) -> str | None:
         """The new ETag; None where the group changed or went since it was read."""
-        try:
-            async with cosmos_call():
-                item = await self.container.replace_item(
-                    group.id,
-                    group.model_dump(mode="json"),
-                    etag=etag,
-                    match_condition=MatchConditions.IfNotModified,
-                )
-        except (CosmosResourceNotFoundError, CosmosAccessConditionFailedError):
-            return None
-        return str(item["_etag"])
+        return await point.replace(self.container, group, etag)
 
     async def delete(self, user_id: str, group_id: str, etag: str) -> bool:
         """False where the group changed since it was read; one that went already is deleted."""
-        try:
-            async with cosmos_call():
-                await self.container.delete_item(
-                    group_id,
-                    partition_key=user_id,
-                    etag=etag,
-                    match_condition=MatchConditions.IfNotModified,
-                )
-        except CosmosResourceNotFoundError:
-            return True
-        except CosmosAccessConditionFailedError:
-            return False
-        return True
+        return await point.delete_unchanged(self.container, group_id, user_id, etag)

@@ -2,16 +2,10 @@
 
 from dataclasses import dataclass
 
-from azure.core import MatchConditions
 from azure.cosmos.aio import ContainerProxy
-from azure.cosmos.exceptions import (
-    CosmosAccessConditionFailedError,
-    CosmosResourceExistsError,
-    CosmosResourceNotFoundError,
-)
 
 from services.api.documents.idempotency import IdempotencyRecord
-from shared.cosmos import cosmos_call
+from services.api.store import point
 
 
 @dataclass(frozen=True)
@@ -22,45 +16,16 @@ class Idempotency:
 
     async def get(self, user_id: str, record_id: str) -> tuple[IdempotencyRecord, str] | None:
         """With the ETag that `replace` and `delete` want."""
-        try:
-            async with cosmos_call():
-                item = await self.container.read_item(record_id, partition_key=user_id)
-        except CosmosResourceNotFoundError:
-            return None
-        return IdempotencyRecord.model_validate(item), item["_etag"]
+        return await point.read(self.container, IdempotencyRecord, record_id, user_id)
 
     async def create(self, record: IdempotencyRecord) -> str | None:
         """Its ETag; None where there is one already."""
-        try:
-            async with cosmos_call():
-                item = await self.container.create_item(record.model_dump(mode="json"))
-        except CosmosResourceExistsError:
-            return None
-        return str(item["_etag"])
+        return await point.create(self.container, record)
 
     async def replace(self, record: IdempotencyRecord, etag: str) -> str | None:
         """Its new ETag; None where it changed or went meanwhile."""
-        try:
-            async with cosmos_call():
-                item = await self.container.replace_item(
-                    record.id,
-                    record.model_dump(mode="json"),
-                    etag=etag,
-                    match_condition=MatchConditions.IfNotModified,
-                )
-        except (CosmosResourceNotFoundError, CosmosAccessConditionFailedError):
-            return None
-        return str(item["_etag"])
+        return await point.replace(self.container, record, etag)
 
     async def delete(self, record: IdempotencyRecord, etag: str) -> None:
         """Nothing where it changed or went meanwhile."""
-        try:
-            async with cosmos_call():
-                await self.container.delete_item(
-                    record.id,
-                    record.user_id,
-                    etag=etag,
-                    match_condition=MatchConditions.IfNotModified,
-                )
-        except (CosmosResourceNotFoundError, CosmosAccessConditionFailedError):
-            return
+        await point.delete_unchanged(self.container, record.id, record.user_id, etag)

@@ -3,13 +3,10 @@
 from dataclasses import dataclass
 
 from azure.cosmos.aio import ContainerProxy
-from azure.cosmos.exceptions import (
-    CosmosAccessConditionFailedError,
-    CosmosResourceExistsError,
-    CosmosResourceNotFoundError,
-)
+from azure.cosmos.exceptions import CosmosAccessConditionFailedError
 
 from services.api.documents.namespaces import NamespaceCount
+from services.api.store import point
 from shared.cosmos import cosmos_call
 
 
@@ -21,21 +18,12 @@ class Namespaces:
 
     async def accounts(self, name: str) -> int | None:
         """How many accounts the namespace has; None where nobody has counted yet."""
-        try:
-            async with cosmos_call():
-                item = await self.container.read_item(name, partition_key=name)
-        except CosmosResourceNotFoundError:
-            return None
-        return NamespaceCount.model_validate(item).accounts
+        found = await point.read(self.container, NamespaceCount, name, name)
+        return found[0].accounts if found else None
 
     async def begin(self, name: str, accounts: int) -> None:
         """The first count; where there is one already, that one stays."""
-        count = NamespaceCount(id=name, accounts=accounts)
-        try:
-            async with cosmos_call():
-                await self.container.create_item(count.model_dump(mode="json"))
-        except CosmosResourceExistsError:
-            return
+        await point.create(self.container, NamespaceCount(id=name, accounts=accounts))
 
     async def put(self, name: str, accounts: int) -> None:
         """A new count in the old one's place."""

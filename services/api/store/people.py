@@ -2,16 +2,10 @@
 
 from dataclasses import dataclass
 
-from azure.core import MatchConditions
 from azure.cosmos.aio import ContainerProxy
-from azure.cosmos.exceptions import (
-    CosmosAccessConditionFailedError,
-    CosmosResourceExistsError,
-    CosmosResourceNotFoundError,
-)
 
 from services.api.documents.people import PersonDocument
-from shared.cosmos import cosmos_call
+from services.api.store import point
 
 
 @dataclass(frozen=True)
@@ -22,41 +16,12 @@ class People:
 
     async def get(self, person_id: str) -> tuple[PersonDocument, str] | None:
         """A point read, with the ETag that `put` and `delete` want."""
-        try:
-            async with cosmos_call():
-                item = await self.container.read_item(person_id, partition_key=person_id)
-        except CosmosResourceNotFoundError:
-            return None
-        return PersonDocument.model_validate(item), item["_etag"]
+        return await point.read(self.container, PersonDocument, person_id, person_id)
 
     async def put(self, person: PersonDocument, etag: str | None) -> bool:
         """Create, or replace what has this ETag; False where somebody else did meanwhile."""
-        body = person.model_dump(mode="json")
-        try:
-            async with cosmos_call():
-                if etag is None:
-                    await self.container.create_item(body)
-                else:
-                    await self.container.replace_item(
-                        person.id, body, etag=etag, match_condition=MatchConditions.IfNotModified
-                    )
-        except (
-            CosmosResourceExistsError,
-            CosmosResourceNotFoundError,
-            CosmosAccessConditionFailedError,
-        ):
-            return False
-        return True
+        return await point.put(self.container, person, etag)
 
     async def delete(self, person_id: str, etag: str) -> None:
         """Where it still has this ETag; else it is another's already, or gone."""
-        try:
-            async with cosmos_call():
-                await self.container.delete_item(
-                    person_id,
-                    partition_key=person_id,
-                    etag=etag,
-                    match_condition=MatchConditions.IfNotModified,
-                )
-        except (CosmosAccessConditionFailedError, CosmosResourceNotFoundError):
-            return
+        await point.delete_unchanged(self.container, person_id, person_id, etag)

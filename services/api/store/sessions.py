@@ -2,14 +2,10 @@
 
 from dataclasses import dataclass
 
-from azure.core import MatchConditions
 from azure.cosmos.aio import ContainerProxy
-from azure.cosmos.exceptions import (
-    CosmosAccessConditionFailedError,
-    CosmosResourceNotFoundError,
-)
 
 from services.api.documents.sessions import Session
+from services.api.store import point
 from services.api.store.pages import read_page
 from shared.cosmos import LIST_PAGE, LIST_SECONDS, cosmos_call
 
@@ -30,40 +26,19 @@ class Sessions:
 
     async def get(self, user_id: str, session_id: str) -> tuple[Session, str] | None:
         """A point read, with the ETag that `replace` wants."""
-        try:
-            async with cosmos_call():
-                item = await self.container.read_item(session_id, partition_key=user_id)
-        except CosmosResourceNotFoundError:
-            return None
-        return Session.model_validate(item), item["_etag"]
+        return await point.read(self.container, Session, session_id, user_id)
 
     async def create(self, session: Session) -> None:
         """A new one; ids are random."""
-        async with cosmos_call():
-            await self.container.create_item(session.model_dump(mode="json"))
+        await point.create(self.container, session)
 
     async def replace(self, session: Session, etag: str) -> bool:
         """False where it changed or ended since it was read; what has ended stays so."""
-        try:
-            async with cosmos_call():
-                await self.container.replace_item(
-                    session.id,
-                    session.model_dump(mode="json"),
-                    etag=etag,
-                    match_condition=MatchConditions.IfNotModified,
-                )
-        except (CosmosAccessConditionFailedError, CosmosResourceNotFoundError):
-            return False
-        return True
+        return await point.replace(self.container, session, etag) is not None
 
     async def delete(self, user_id: str, session_id: str) -> bool:
         """False where there is none."""
-        try:
-            async with cosmos_call():
-                await self.container.delete_item(session_id, partition_key=user_id)
-        except CosmosResourceNotFoundError:
-            return False
-        return True
+        return await point.delete(self.container, session_id, user_id)
 
     async def of_person(self, user_id: str, person_id: str) -> list[Session]:
         """All of a person's, the oldest first."""

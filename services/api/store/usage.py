@@ -4,15 +4,10 @@ import asyncio
 import random
 from dataclasses import dataclass
 
-from azure.core import MatchConditions
 from azure.cosmos.aio import ContainerProxy
-from azure.cosmos.exceptions import (
-    CosmosAccessConditionFailedError,
-    CosmosResourceExistsError,
-    CosmosResourceNotFoundError,
-)
 
 from services.api.documents.usage import KeyUse, together
+from services.api.store import point
 from shared.cosmos import LIST_PAGE, LIST_SECONDS, cosmos_call
 from shared.errors import Unavailable
 
@@ -46,35 +41,9 @@ class Usage:
 
     async def delete(self, user_id: str, key_id: str) -> None:
         """Nothing happens where there is none."""
-        try:
-            async with cosmos_call():
-                await self.container.delete_item(key_id, partition_key=user_id)
-        except CosmosResourceNotFoundError:
-            return
+        await point.delete(self.container, key_id, user_id)
 
     async def _add_once(self, use: KeyUse) -> bool:
-        try:
-            async with cosmos_call():
-                item = await self.container.read_item(use.id, partition_key=use.user_id)
-        except CosmosResourceNotFoundError:
-            return await self._create(use)
-        both = together(KeyUse.model_validate(item), use)
-        try:
-            async with cosmos_call():
-                await self.container.replace_item(
-                    use.id,
-                    both.model_dump(mode="json"),
-                    etag=item["_etag"],
-                    match_condition=MatchConditions.IfNotModified,
-                )
-        except (CosmosAccessConditionFailedError, CosmosResourceNotFoundError):
-            return False
-        return True
-
-    async def _create(self, use: KeyUse) -> bool:
-        try:
-            async with cosmos_call():
-                await self.container.create_item(use.model_dump(mode="json"))
-        except CosmosResourceExistsError:
-            return False
-        return True
+        found = await point.read(self.container, KeyUse, use.id, use.user_id)
+        both = together(found[0], use) if found else use
+        return await point.put(self.container, both, found[1] if found else None)
