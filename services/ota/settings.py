@@ -12,7 +12,7 @@ Period = Annotated[timedelta, Field(ge=timedelta(milliseconds=50))]
 
 
 class OtaSettings(AzureSettings, ServiceSettings):
-    """Read once, from `MYMOTE_*`. Periods are seconds or ISO 8601."""
+    """Read once, from `MYMOTE_*`. Periods are as in ISO 8601, `PT60S`."""
 
     ota_port: int = 8001
     # Where gateways reach it from outside; it stands in the orders that they get.
