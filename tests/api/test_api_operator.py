@@ -47,24 +47,30 @@ async def test_from_account_to_paired_gateway(
     assert first["device_id"] == device_id_of(first["device_key"]) != second["device_id"]
     assert first["device_connection_string"].startswith("HostName=localhost;DeviceId=X400_")
 
-    pair = ("gateway", "pair", "--user-id", user_id, "--device-key", first["device_key"])
-    paired = await run(
-        stack, *pair, "--name", "Pump", "--location", "1.5,2.5", "--group", "g", "--json"
+    key = first["device_key"]
+    pair = ("gateway", "pair", "--user-id", user_id, "--name", "Pump", "--json")
+    place = ("--location", "1.5,2.5", "--group", "g")
+    paired, keyless = await asyncio.gather(
+        run(stack, *pair, *place, given=f"{key}\n"), run(stack, *pair)
     )
-    assert paired.value["paired"]
+    assert (paired.value["paired"], paired.value["device_id"]) == (True, first["device_id"])
+    assert (keyless.status, "64 letters" in keyless.errors) == (1, True)
     headers = {"X-API-Key": made["api_key"]}
     devices = (await client.get(f"/api/user/{user_id}/-/devices", headers=headers)).json()
     assert [one["device"]["name"] for one in devices] == ["Pump"]
     assert (devices[0]["device"]["group_id"], devices[0]["device"]["location"]) == ("g", "1.5,2.5")
 
-    listed, shown, refused = await asyncio.gather(
+    repeat = ("gateway", "manufacture", "--device-key", "-", "--json")
+    repeated, listed, shown, refused = await asyncio.gather(
+        run(stack, *repeat, given=key),
         run(stack, "gateway", "list", "--json"),
         run(stack, "gateway", "show", "--device-id", first["device_id"], "--json"),
         run(stack, "gateway", "unpair", "--user-id", "other", "--device-id", first["device_id"]),
     )
     assert {first["device_id"], second["device_id"]} <= {one["device_id"] for one in listed.value}
     assert shown.value["user_id"] == user_id
-    assert first["device_key"] not in listed.output + shown.output
+    assert repeated.value == [first]
+    assert key not in paired.output + listed.output + shown.output
     assert (refused.status, refused.output) == (1, "")
     assert "Traceback" not in refused.errors
 
