@@ -115,6 +115,23 @@ async def test_overlong_requests(client: httpx.AsyncClient, alice: Customer) -> 
     assert "headers" in assert_error(header, 431)
 
 
+async def test_a_refusal_is_short(client: httpx.AsyncClient, alice: Customer) -> None:
+    for body in ({f"{number:x}": 1 for number in range(6000)}, {"a" * 60_000: 1}):
+        reply = await client.patch(f"{alice.base}/account", json=body)
+        assert len(assert_error(reply, 400)) < 500
+    assert "company" in assert_error(
+        await client.patch(f"{alice.base}/account", json={"company": 1}), 400
+    )
+
+
+@pytest.mark.parametrize("level", [True, 1.0, "1", 0, 4])
+async def test_a_level_is_a_whole_number(
+    client: httpx.AsyncClient, alice: Customer, level: object
+) -> None:
+    url = f"{alice.base}/notifications/clear"
+    assert_error(await client.post(url, json={"filter": {"level": level}}), 400)
+
+
 async def test_head_and_allow(client: httpx.AsyncClient, alice: Customer) -> None:
     got = await client.get(f"{alice.base}/groups")
     head = await client.head(f"{alice.base}/groups")

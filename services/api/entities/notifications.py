@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.config import JsonDict
@@ -105,7 +105,10 @@ class NotificationFilter(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    level: Literal[1, 2, 3] | None = Field(None, description="1 info, 2 warning, 3 alarm.")
+    # No Literal: to that, `true` is a 1.
+    level: Annotated[int, Field(strict=True, ge=1, le=3)] | None = Field(
+        None, description="1 info, 2 warning, 3 alarm."
+    )
     device_id: DeviceIdText | None = Field(None, description="Of this device only.")
     group_id: GroupIdText | None = Field(None, description="Of the devices now in this group.")
     state: WantedState | None = Field(None, description="In this state only.")

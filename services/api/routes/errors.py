@@ -1,6 +1,7 @@
 """Every refusal has the ERROR body: in replies and in the OpenAPI document."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -16,6 +17,8 @@ log = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = "5"
 RETRY_LATER = (429, 503)
+SHOWN = 5  # problems of one request
+NAME_SHOWN = 50  # characters
 
 _MEANING = {
     400: (
@@ -133,9 +136,14 @@ def _allowed(request: Request) -> list[str]:
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestValidationError):
         raise error
-    # Where and why only: the value itself may be a key.
-    problems = [
-        f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
-        for problem in error.errors()
-    ]
+    errors = error.errors()
+    problems = [_problem(each) for each in errors[:SHOWN]]
+    if (more := len(errors) - SHOWN) > 0:
+        problems.append(f"and {more} more")
     return error_response(400, f"The request cannot be understood: {'; '.join(problems)}.")
+
+
+def _problem(error: Mapping[str, Any]) -> str:
+    """Where and why only: the value itself may be a key, and an unknown name is the client's."""
+    place = ".".join(str(part)[:NAME_SHOWN] for part in error["loc"])
+    return f"{place}: {error['msg']}"
