@@ -5,8 +5,8 @@ from typing import Any
 
 from azure.cosmos.aio import ContainerProxy
 
-from services.api.store import point
 from services.api.store.feed import read_feed
+from shared import point
 from shared.cosmos import LIST_SECONDS, cosmos_call
 from shared.schemas.accounts import Account
 

@@ -5,8 +5,8 @@ from datetime import datetime
 
 from azure.cosmos.aio import ContainerProxy
 
-from services.api.store import point
 from services.api.store.device_pages import DeviceFilter, DevicesPage, read_device_page
+from shared import point
 from shared.cosmos import LIST_PAGE, LIST_SECONDS, cosmos_call
 from shared.schemas.documents import DeviceDocument
 

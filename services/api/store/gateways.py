@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from azure.cosmos.aio import ContainerProxy
 
-from services.api.store import point
 from services.api.store.feed import read_feed
+from shared import point
 from shared.schemas.documents import Gateway
 
 

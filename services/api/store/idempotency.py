@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from azure.cosmos.aio import ContainerProxy
 
 from services.api.documents.idempotency import IdempotencyRecord
-from services.api.store import point
+from shared import point
 
 
 @dataclass(frozen=True)

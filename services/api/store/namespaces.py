@@ -6,7 +6,7 @@ from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosAccessConditionFailedError
 
 from services.api.documents.namespaces import NamespaceCount
-from services.api.store import point
+from shared import point
 from shared.cosmos import cosmos_call
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from azure.cosmos.aio import ContainerProxy
 
 from services.api.documents.sessions import Session
-from services.api.store import point
 from services.api.store.pages import read_page
+from shared import point
 from shared.cosmos import LIST_PAGE, LIST_SECONDS, cosmos_call
 
 

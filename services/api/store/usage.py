@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from azure.cosmos.aio import ContainerProxy
 
 from services.api.documents.usage import KeyUse, together
-from services.api.store import point
+from shared import point
 from shared.cosmos import LIST_PAGE, LIST_SECONDS, cosmos_call
 from shared.errors import Unavailable
 
