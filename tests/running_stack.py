@@ -4,9 +4,11 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from stack.demo import operator
+from shared.clients import open_azure
+from shared.database import provision
 from stack.local import NOTHING, LocalStack
 from stack.settings import StackSettings
+from tests.api.customers import settings_of
 from tests.free_ports import free_ports
 
 # A folder's tests all call from one address, and hash many passwords.
@@ -35,7 +37,7 @@ async def running_stack(
     stack = LocalStack.prepare(settings_on_free_ports(state_dir))
     try:
         await stack.start_azure(azure)
-        await operator(stack.service_environment, "provision")
+        await _provision(stack)
         for name in services:
             port = free_ports(1)[0] if "-" in name else None
             await stack.start_service(name, port=port, extra=UNLIMITED)
@@ -44,3 +46,10 @@ async def running_stack(
         yield stack
     finally:
         await stack.stop()
+
+
+async def _provision(stack: LocalStack) -> None:
+    """As `mymote-operator provision` does, without a process that imports the SDKs anew."""
+    settings = settings_of(stack)
+    async with open_azure(settings) as azure:
+        await provision(azure.cosmos, settings.cosmos_database, settings.ttls)

@@ -15,7 +15,6 @@ from services.api.resources import Resources, open_resources
 from shared.errors import Conflict
 from stack.local import LocalStack
 from tests.api.customers import new_customer, settings_of
-from tests.api.operators_tool import run
 
 CAPACITY = 3
 
@@ -72,20 +71,6 @@ async def test_a_namespace_that_nobody_counted_is_counted_once(two: Resources) -
     assert sum(await _counts(two)) == 2
     await recount_namespaces(two.making_accounts)
     assert sum(await _counts(two)) == 1
-
-
-async def test_the_tool_shows_and_recounts(stack: LocalStack, resources: Resources) -> None:
-    await new_customer(resources)
-    listed, recounted, accounts = await asyncio.gather(
-        run(stack, "namespace", "list", "--json"),
-        run(stack, "namespace", "recount"),
-        run(stack, "account", "list", "--json"),
-    )
-    [local] = listed.value
-    assert (local["name"], local["capacity"]) == ("local", 2000)
-    assert local["accounts"] > 0
-    assert "local" in recounted.output
-    assert len(accounts.value) >= local["accounts"]
 
 
 async def _counts(resources: Resources) -> list[int]:

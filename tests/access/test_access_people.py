@@ -290,31 +290,6 @@ async def test_another_accounts_people_answer_as_what_does_not_exist(
 
 
 @pytest.mark.parametrize(
-    "path",
-    [
-        "people/{}",
-        "sessions/{}",
-        "invitations/{}",
-        "parked/{}",
-        "notifications/{}",
-        "apps/{}",
-        "apps/a/versions/{}",
-        "firmware/{}",
-        "groups/{}",
-        "account/keys/{}",
-    ],
-)
-async def test_dots_in_an_ids_place_lead_nowhere_else(
-    client: httpx.AsyncClient, alice: Customer, path: str
-) -> None:
-    for dots in ("%2e", "%2e%2e"):
-        url = f"{alice.base}/{path.format(dots)}"
-        for method in ("GET", "DELETE"):
-            reply = await client.request(method, url)
-            assert reply.status_code in {400, 404, 405}, (method, reply.text)
-
-
-@pytest.mark.parametrize(
     "changes",
     [
         {"username": "ab"},

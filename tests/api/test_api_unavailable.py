@@ -93,16 +93,14 @@ async def test_without_database_or_hub(
 
 
 async def test_what_nobody_foresaw_answers_a_sentence_and_logs_the_rest(
-    stack: LocalStack, tmp_path: Path, alice: Customer, unreadable_device: str
+    stack: LocalStack, client: httpx.AsyncClient, alice: Customer, unreadable_device: str
 ) -> None:
-    log_file = tmp_path / "api.log"
-    async with api_with(stack, log_file, {}) as (client, _):
-        url = f"{alice.base}/devices/{unreadable_device}"
-        reply = await client.get(url, headers={"X-Correlation-Id": "find-me"})
-        assert "find-me" in assert_error(reply, 500)
-    lines = [line for line in log_file.read_text().splitlines() if "find-me" in line]
-    assert any("Traceback" in line for line in lines)
-    assert alice.api_key not in log_file.read_text()
+    url = f"{alice.base}/devices/{unreadable_device}"
+    reply = await client.get(url, headers={"X-Correlation-Id": "find-me"})
+    assert "find-me" in assert_error(reply, 500)
+    log = stack.log_file("api").read_text()
+    assert any("Traceback" in line for line in log.splitlines() if "find-me" in line)
+    assert alice.api_key not in log
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The operator's commands for people, and the first owner of a new account."""
+"""The operator's commands for people and namespaces, and the first owner of a new account."""
 
 import asyncio
 import json
@@ -78,3 +78,17 @@ async def test_a_demo_of_before_people_could_sign_in_gets_an_owner(
     signed_in = await login(client, demo.username, demo.password)
     assert signed_in.json()["user_id"] == customer.user_id
     assert await load_or_make(path, stack.endpoints, stack.service_environment) == demo
+
+
+async def test_the_tool_shows_and_recounts(stack: LocalStack, resources: Resources) -> None:
+    await new_customer(resources)
+    listed, recounted, accounts = await asyncio.gather(
+        run(stack, "namespace", "list", "--json"),
+        run(stack, "namespace", "recount"),
+        run(stack, "account", "list", "--json"),
+    )
+    [local] = listed.value
+    assert (local["name"], local["capacity"]) == ("local", 2000)
+    assert local["accounts"] > 0
+    assert "local" in recounted.output
+    assert len(accounts.value) >= local["accounts"]
