@@ -57,7 +57,8 @@ async def test_a_cancelling_killed_halfway_is_completed(quiet: Quiet, device: Pa
 
 async def test_a_former_owners_message_never_goes_to_the_next(quiet: Quiet, device: Paired) -> None:
     resources = quiet.resources
-    sender = quiet.sender()
+    faults = Faults()
+    sender = quiet.sender(faults)
     await device.send(sender, "1", "2")
     await sender.come(device.device_id)
     await device.send(sender, "3")
@@ -68,8 +69,13 @@ async def test_a_former_owners_message_never_goes_to_the_next(quiet: Quiet, devi
     assert await resources.gateways.replace(ended(found[0], sender.clock()), found[1])
     with pytest.raises(NotFound):
         await device.send(sender, '"late"')
-    await disown(resources.user_messages, device.device_id, former, started_at, sender.clock)
+    their = (resources.user_messages, device.device_id, former, started_at, sender.clock)
+    assert await disown(*their)
+    assert (await device.outbox())["user_id"] == ""
+    assert not await disown(*their)
+    # Who unpairs is killed here, before IoT Hub dropped anything.
     await device.settle(sender)
+    assert "purge_messages" in faults.steps
     assert set(await device.states()) == {"cancelled"}
 
     await device.pair("next-owner")
@@ -173,3 +179,15 @@ async def test_messages_and_timeline_are_deleted_by_two_at_once(
     for store, there in ((resources.user_messages, 2), (resources.timeline, 1)):
         deletions = (store.delete_of(device.user_id, device.device_id) for _ in range(3))
         assert sum(await asyncio.gather(*deletions)) == there
+
+
+async def test_what_was_ordered_before_a_pairing_took_the_outbox_is_refused(
+    quiet: Quiet, device: Paired
+) -> None:
+    sender = quiet.sender()
+    await device.send(sender, "1")
+    messages = quiet.resources.user_messages
+    await own(messages, device.device_id, "next", sender.clock(), sender.clock)
+    with pytest.raises(NotFound):  # though the gateway was theirs when that was looked up
+        await device.send(sender, "2")
+    assert await device.states() == ["waiting"]

@@ -1,6 +1,7 @@
 """The outbox, whatever is killed, refused, told twice, too early or never."""
 
 import time
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -21,6 +22,8 @@ from tests.fleet.outboxes import (
     eventually,
     record,
 )
+
+UNKNOWN = "X400_" + "0" * 40
 
 
 # accept; claim, send, write "sent"; write "delivered", complete the feedback
@@ -144,10 +147,12 @@ async def test_feedback_before_the_senders_own_write(quiet: Quiet, device: Paire
 
 async def test_feedback_on_what_nobody_knows(quiet: Quiet, device: Paired) -> None:
     sender = quiet.sender()
-    batch = FeedbackBatch("token", (record("x", device.device_id, "Success"),))
-    assert await feedback.write(sender, batch)
-    batch = FeedbackBatch("token", (record("outbox", "nowhere", "Success"),))
-    assert await feedback.write(sender, batch)
+    (message,) = await device.send(sender, "1")
+    odd = ("x", "outbox", "a/b", "..", "", "i" * 2000, str(uuid.uuid4()))
+    records = [record(each, device.device_id, "Success") for each in odd]
+    records += [record(message.id, each, "Success") for each in ("", "d" * 3000, UNKNOWN)]
+    assert await feedback.write(sender, FeedbackBatch("token", tuple(records)))
+    assert await device.states() == ["waiting"]
 
 
 @pytest.mark.parametrize(

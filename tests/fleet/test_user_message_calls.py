@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.api.logic import pairing
+from services.api.logic import intervals, pairing
 from services.api.logic.manufacturing import Manufactured
 from stack.local import LocalStack
 from tests.api.customers import Customer, new_gateway, pairing_request
@@ -181,8 +181,36 @@ async def test_a_later_owner_sees_nothing_of_a_former_ones_messages(
     path = f"/devices/{gateway.device_id}"
     url, message = await send(client, f"{alice.base}{path}", '"of alice"')
     await pairing.unpair(stores, alice.user_id, gateway.device_id)
+    held = await stores.user_messages.outbox(gateway.device_id)
+    assert held is not None
+    assert held.outbox.user_id == ""
     await pairing.pair(stores, pairing_request(bob, gateway))
     assert (await client.get(f"{bob.base}{path}/messages")).json()["items"] == []
     assert_error(await client.get(f"{bob.base}{path}/messages/{message['id']}"), 404)
     assert_error(await client.delete(f"{bob.base}{path}/messages/{message['id']}"), 404)
     assert_error(await client.get(url), 404)
+
+
+async def test_a_pairing_takes_the_outbox_and_has_iot_hub_drop_what_it_has(
+    client: httpx.AsyncClient,
+    stack: LocalStack,
+    stores: pairing.Stores,
+    alice: Customer,
+    bob: Customer,
+    gateway: Manufactured,
+) -> None:
+    path = f"/devices/{gateway.device_id}"
+    url, _ = await send(client, f"{alice.base}{path}", '"of alice"')
+    await until(client, url, "sent")
+    found = await stores.gateways.get(gateway.device_id)
+    assert found is not None
+    # An unpairing is killed after its first write.
+    assert await stores.gateways.replace(intervals.ended(found[0], stores.clock()), found[1])
+    await pairing.pair(stores, pairing_request(bob, gateway))
+    held = await stores.user_messages.outbox(gateway.device_id)
+    assert held is not None
+    assert held.outbox.user_id == bob.user_id
+    port = stack.settings.mqtt_port
+    async with connected(gateway.device_connection_string, stack.settings.bind, port) as online:
+        await send(client, f"{bob.base}{path}", '"of bob"')
+        assert (await online.message())[1] == b'"of bob"'

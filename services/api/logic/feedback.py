@@ -13,6 +13,7 @@ from datetime import datetime
 
 from services.api.documents.user_messages import MessageState, UserMessage
 from services.api.logic import outbox as rules
+from services.api.logic.ids import is_device_id, is_message_id
 from services.api.logic.sender import Sender
 from services.api.store.user_messages import Changes
 from shared.errors import Conflict, Unavailable
@@ -42,7 +43,9 @@ async def write(sender: Sender, batch: FeedbackBatch) -> bool:
     """Whether all of it is written."""
     by_device: dict[str, list[FeedbackRecord]] = defaultdict(list)
     for record in batch.records:
-        by_device[record.device_id].append(record)
+        # Others may send to gateways too, under ids that our database takes for a path.
+        if is_device_id(record.device_id) and is_message_id(record.message_id):
+            by_device[record.device_id].append(record)
     slots = asyncio.Semaphore(AT_ONCE)
 
     async def tell(device_id: str) -> bool:

@@ -113,8 +113,13 @@ def check_record_id(text: str) -> str:
     return text
 
 
+def is_message_id(text: str) -> bool:
+    """Whether a text could be the id of a user message."""
+    return _MESSAGE_ID.fullmatch(text) is not None
+
+
 def check_message_id(text: str) -> str:
     """The id of a user message, a UUID. Raises InvalidRequest."""
-    if not _MESSAGE_ID.fullmatch(text):
+    if not is_message_id(text):
         raise InvalidRequest("The id of a user message is a UUID in lower case.")
     return text
