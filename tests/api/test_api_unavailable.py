@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from services.api.factory import create_app
 from services.api.logic import pairing
 from services.api.logic.manufacturing import Manufactured
 from shared.clients import open_azure
@@ -51,40 +52,44 @@ async def _alive(client: httpx.AsyncClient) -> None:
                 await asyncio.sleep(0.05)
 
 
-async def test_without_database_or_hub(
+async def test_without_database(stack: LocalStack, alice: Customer, pump: Manufactured) -> None:
+    app = create_app(settings_of(stack, cosmos_endpoint=f"http://localhost:{free_ports(1)[0]}"))
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://api") as client,
+    ):
+        *replies, ready = await asyncio.gather(
+            client.get(f"{alice.base}/devices"),
+            client.get(f"{alice.base}/groups"),
+            client.get(f"{alice.base}/devices/{pump.device_id}/stat"),
+            client.get("/readyz"),
+        )
+    for reply in replies:
+        assert "database" in assert_error(reply, 503)
+        assert reply.headers["retry-after"]
+    assert (ready.status_code, ready.json()["checks"]["cosmos"]) == (503, "failing")
+    assert ready.json()["checks"]["iothub"] == "ok"
+
+
+async def test_without_hub(
     stack: LocalStack, tmp_path: Path, alice: Customer, pump: Manufactured
 ) -> None:
-    cosmos, https, amqp = free_ports(3)
-    no_cosmos = {"MYMOTE_COSMOS_ENDPOINT": f"http://localhost:{cosmos}"}
+    https, amqp = free_ports(2)
     no_hub = {
         "MYMOTE_IOTHUB": stack.endpoints.iothub.replace(str(stack.settings.https_port), str(https)),
         "MYMOTE_IOTHUB_AMQP_PORT": str(amqp),
     }
-    async with (
-        api_with(stack, tmp_path / "cosmos.log", no_cosmos) as (first, _),
-        api_with(stack, tmp_path / "hub.log", no_hub) as (second, process),
-    ):
-        *replies, ready = await asyncio.gather(
-            first.get(f"{alice.base}/devices"),
-            first.get(f"{alice.base}/groups"),
-            first.get(f"{alice.base}/devices/{pump.device_id}/stat"),
-            first.get("/readyz"),
-        )
-        for reply in replies:
-            assert "database" in assert_error(reply, 503)
-            assert reply.headers["retry-after"]
-        assert (ready.status_code, ready.json()["checks"]["cosmos"]) == (503, "failing")
-        assert ready.json()["checks"]["iothub"] == "ok"
-
-        assert (await second.get(f"{alice.base}/devices")).status_code == 200
+    async with api_with(stack, tmp_path / "hub.log", no_hub) as (client, process):
+        assert (await client.get(f"{alice.base}/devices")).status_code == 200
         device = f"{alice.base}/devices/{pump.device_id}"
-        reply = await second.post(f"{device}/reboot")
+        reply = await client.post(f"{device}/reboot")
         assert "IoT Hub" in assert_error(reply, 503)
         assert reply.headers["retry-after"]
         # A user message is stored, and sent when the hub answers.
-        reply = await second.post(f"{device}/sendjson", content=b"1", headers=JSON)
+        reply = await client.post(f"{device}/sendjson", content=b"1", headers=JSON)
         assert reply.status_code == 200
-        assert (await second.get(reply.headers["location"])).json()["state"] == "waiting"
+        assert (await client.get(reply.headers["location"])).json()["state"] == "waiting"
 
         stopping = asyncio.get_running_loop().time()
         await process.stop()
@@ -135,21 +140,18 @@ async def test_the_hubs_connection_breaks_and_comes_back(
             assert arrived == {f"m{number}-{one}" for number in range(3) for one in range(4)}
 
 
-async def test_a_hub_that_takes_connections_and_says_nothing(
-    stack: LocalStack, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_hub_that_takes_connections_and_says_nothing(stack: LocalStack) -> None:
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
 
-    monkeypatch.setattr("shared.iothub.SEND_SECONDS", 0.5)
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     async with server:
         settings = settings_of(stack, iothub_amqp_port=server.sockets[0].getsockname()[1])
         async with open_azure(settings) as azure, open_iot_hub(azure) as hub:
-            async with asyncio.timeout(8):
+            async with asyncio.timeout(3):
                 with pytest.raises(Unavailable):
-                    await hub.send_message("X400_" + "0" * 40, "1", "m")
+                    await hub.send_message("X400_" + "0" * 40, "1", "m", within=0.5)
         server.close()
 
 
