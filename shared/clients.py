@@ -153,8 +153,7 @@ class AzureClients:
         """The store in which partitions are shared out; its container has to be there."""
         value = self.settings.blob.get_secret_value()
         name = self.settings.blob_checkpoints
-        # By default a failed call is repeated after 15 s, longer than a partition is owned.
-        retries = ExponentialRetry(initial_backoff=1, increment_base=1, retry_total=1)
+        retries = _blob_retries(1)  # sooner than a partition is lost
         store = (
             BlobCheckpointStore.from_connection_string(value, name, retry_policy=retries)
             if _is_connection_string(value)
@@ -168,9 +167,11 @@ class AzureClients:
         """The Blob Storage account."""
         value = self.settings.blob.get_secret_value()
         client = (
-            BlobServiceClient.from_connection_string(value)
+            BlobServiceClient.from_connection_string(value, retry_policy=_blob_retries(2))
             if _is_connection_string(value)
-            else BlobServiceClient(value, credential=self._credential)
+            else BlobServiceClient(
+                value, credential=self._credential, retry_policy=_blob_retries(2)
+            )
         )
         self._stack.push_async_callback(client.close)
         return client
@@ -197,6 +198,11 @@ async def open_azure(settings: AzureSettings) -> AsyncIterator[AzureClients]:
     """Azure's clients for the life of a service."""
     async with AsyncExitStack() as stack:
         yield AzureClients(settings, stack)
+
+
+def _blob_retries(times: int) -> ExponentialRetry:
+    """By default a failed call is repeated after 15 s."""
+    return ExponentialRetry(initial_backoff=1, increment_base=1, retry_total=times)
 
 
 def _is_connection_string(value: str) -> bool:

@@ -44,6 +44,7 @@ class FirmwareDocument(BaseModel):
 
     id: str
     type: str  # the gateways it is for: the partition key
+    kind: Literal["firmware"] = "firmware"
     name: str
     version: str  # "a.b.c", each 0 to 255
     note: str = ""

@@ -18,7 +18,9 @@ class FirmwareVersions:
         """Of one type of gateway, or of all, newest first."""
         async with cosmos_call(LIST_SECONDS):
             items = self.container.query_items(
-                "SELECT * FROM c", partition_key=gateway_type or None, max_item_count=LIST_PAGE
+                "SELECT * FROM c WHERE c.kind = 'firmware'",
+                partition_key=gateway_type or None,
+                max_item_count=LIST_PAGE,
             )
             found = [FirmwareDocument.model_validate(item) async for item in items]
         return sorted(found, key=lambda each: (each.created_at, each.id), reverse=True)
@@ -27,7 +29,7 @@ class FirmwareVersions:
         """By its id alone, which no two types share."""
         async with cosmos_call():
             items = self.container.query_items(
-                "SELECT * FROM c WHERE c.id = @id",
+                "SELECT * FROM c WHERE c.id = @id AND c.kind = 'firmware'",
                 parameters=[{"name": "@id", "value": firmware_id}],
             )
             found = [FirmwareDocument.model_validate(item) async for item in items]
