@@ -9,6 +9,7 @@ import contextlib
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -30,7 +31,10 @@ from shared.iothub_refusals import refusal
 log = logging.getLogger(__name__)
 
 THREADS = 4
-MAX_PENDING = 100  # calls that wait or run; more are refused
+# Direct methods have threads of their own: a gateway may take seconds to answer one, and nobody
+# else is to wait for it.
+METHOD_THREADS = 16
+MAX_PENDING = 100  # calls of each kind that wait or run; more are refused
 CALL_SECONDS = 20.0  # the wait for a thread included
 SEND_SECONDS = 6.0
 METHOD_SECONDS = 10  # how long a gateway may take to answer a direct method
@@ -69,9 +73,10 @@ class IotHub:
     def __init__(self, azure: AzureClients) -> None:
         self._azure = azure
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="iothub")
+        self._methods = ThreadPoolExecutor(METHOD_THREADS, thread_name_prefix="iothub-method")
         self._local = threading.local()
         self._clients: set[IoTHubRegistryManager] = set()
-        self._pending = 0
+        self._pending: Counter[ThreadPoolExecutor] = Counter()
 
     async def send_message(
         self,
@@ -133,7 +138,9 @@ class IotHub:
             response_timeout_in_seconds=METHOD_SECONDS,
             connect_timeout_in_seconds=0,
         )
-        result = await self._run(lambda hub: hub.invoke_device_method(device_id, method))
+        result = await self._run(
+            lambda hub: hub.invoke_device_method(device_id, method), pool=self._methods
+        )
         if result.status >= 400:
             raise Conflict(f"The gateway refused {name} with status {result.status}.")
         answer: object = result.payload
@@ -195,23 +202,31 @@ class IotHub:
 
     async def close(self) -> None:
         """Wait for the calls that run and close the connections."""
-        await asyncio.to_thread(self._pool.shutdown, wait=True, cancel_futures=True)
+        for pool in (self._pool, self._methods):
+            await asyncio.to_thread(pool.shutdown, wait=True, cancel_futures=True)
         await asyncio.gather(*(asyncio.to_thread(_close, hub) for hub in self._clients))
 
-    async def _run(self, call: Callable[[IoTHubRegistryManager], Any], *, attempts: int = 1) -> Any:
-        if self._pending >= MAX_PENDING:
+    async def _run(
+        self,
+        call: Callable[[IoTHubRegistryManager], Any],
+        *,
+        attempts: int = 1,
+        pool: ThreadPoolExecutor | None = None,
+    ) -> Any:
+        pool = pool or self._pool
+        if self._pending[pool] >= MAX_PENDING:
             raise Unavailable("IoT Hub is busy; try again in a few seconds.")
-        self._pending += 1
+        self._pending[pool] += 1
         try:
             work = asyncio.get_running_loop().run_in_executor(
-                self._pool, copy_context().run, self._attempt, call, attempts
+                pool, copy_context().run, self._attempt, call, attempts
             )
             async with asyncio.timeout(CALL_SECONDS):
                 return await work
         except TimeoutError:
             raise Unavailable(NO_ANSWER) from None
         finally:
-            self._pending -= 1
+            self._pending[pool] -= 1
 
     def _attempt(self, call: Callable[[IoTHubRegistryManager], T], attempts: int) -> T:
         """Runs in a thread of the pool."""
