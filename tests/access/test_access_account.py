@@ -1,6 +1,7 @@
 """The profile and the queue of an account."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -11,6 +12,7 @@ from azure.servicebus.aio.management import ServiceBusAdministrationClient
 from azure.servicebus.exceptions import ServiceBusError
 from azure.servicebus.management import EntityStatus
 
+from services.api.logic.account_changes import change_account
 from services.api.resources import Resources
 from tests.access.account_calls import Caller, caller_of
 from tests.api.customers import Customer, new_customer
@@ -152,6 +154,24 @@ async def test_of_renewals_at_once_each_that_succeeded_works(owner: Caller) -> N
     shown = (await owner.get("/account/queue"))["connection_string"]
     assert shown in [reply.json()["connection_string"] for reply in taken]
     assert await _opens(shown)
+
+
+async def test_while_one_renews_others_wait_but_not_for_ever(
+    owner: Caller, resources: Resources
+) -> None:
+    async def until(moment: datetime) -> None:
+        await change_account(
+            resources.accounts,
+            owner.user_id,
+            lambda account: account.model_copy(update={"queue_renewal_until": moment}),
+        )
+
+    await until(datetime.now(UTC) + timedelta(seconds=60))
+    refused = await owner.call("POST", "/account/queue/renew", {})
+    assert "renewed at this moment" in assert_error(refused, 409)
+    # As after a crash.
+    await until(datetime.now(UTC))
+    assert (await owner.call("POST", "/account/queue/renew", {})).status_code == 200
 
 
 async def _open(*connection_strings: str) -> list[bool]:

@@ -1,6 +1,8 @@
 """What is left where a process ends in the middle, or where another call comes in between."""
 
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -11,8 +13,15 @@ from services.api.logic.access import ROLE_SCOPES, Principal
 from services.api.logic.account_changes import change_account
 from services.api.logic.accounts import create_account
 from services.api.logic.invitations import create_invitation
-from services.api.logic.signing_in import OF_ADDRESS, change_password
+from services.api.logic.signing_in import (
+    OF_ADDRESS,
+    Client,
+    SignInFailed,
+    change_password,
+    sign_in,
+)
 from services.api.resources import Resources
+from services.api.store.attempts import Attempts
 from services.api.store.people import People
 from shared.errors import Forbidden
 from shared.schemas.accounts import Account, Role
@@ -30,6 +39,17 @@ class _KilledPeople(People):
         raise KilledError
 
 
+@dataclass(frozen=True)
+class _AttemptsAnd(Attempts):
+    """Something else happens when the failures of who gave the right password are forgotten."""
+
+    then: Callable[[], Awaitable[None]]
+
+    async def delete(self, name: str) -> None:
+        await super().delete(name)
+        await self.then()
+
+
 async def test_a_password_that_changed_leaves_no_other_session_behind(
     client: httpx.AsyncClient, resources: Resources, alice: Customer
 ) -> None:
@@ -44,6 +64,27 @@ async def test_a_password_that_changed_leaves_no_other_session_behind(
     assert_error(await client.get(f"{thief.base}/me", headers=thief.headers), 401)
     mine = await client.get(f"{person.base}/me", headers=person.headers)
     assert mine.status_code == 200
+
+
+async def test_who_signs_in_while_the_password_changes_is_not_signed_in(
+    client: httpx.AsyncClient, resources: Resources, alice: Customer
+) -> None:
+    person = await join(client, alice, "viewer")
+
+    async def change() -> None:
+        found = await resources.people.get(person.person_id)
+        assert found is not None
+        hashed = await resources.passwords.hash(new_password())
+        changed = found[0].model_copy(update={"password": hashed})
+        assert await resources.people.put(changed, found[1])
+
+    attempts = _AttemptsAnd(resources.attempts.container, change)
+    stores = replace(resources.signing_in, attempts=attempts)
+    here = Client("192.0.2.1", "test", timedelta(days=7), timedelta(days=30))
+    with pytest.raises(SignInFailed):
+        await sign_in(stores, person.username, person.password, here)
+    left = await resources.sessions.of_person(person.user_id, person.person_id)
+    assert [each.id for each in left] == [person.session_id]
 
 
 @pytest.mark.parametrize("removed", [True, False])

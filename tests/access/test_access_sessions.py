@@ -11,10 +11,11 @@ from argon2 import PasswordHasher
 from services.api.documents.sessions import Session
 from services.api.logic import throttle
 from services.api.logic.account_changes import change_account
+from services.api.logic.passwords import MAX_WAITING, Passwords
 from services.api.logic.sessions import MAX_OF_A_PERSON
 from services.api.logic.signing_in import OF_ADDRESS, OF_USERNAME
 from services.api.resources import Resources
-from shared.errors import TooMany
+from shared.errors import TooMany, Unavailable
 from shared.schemas.accounts import Account, Scope
 from tests.access.persons import Persona, join, login, new_password, new_username, signed_in
 from tests.api.customers import Customer
@@ -286,6 +287,17 @@ async def test_a_password_is_hashed_again_with_todays_parameters(
     assert after is not None
     assert "t=3,p=4" in after[0].password
     assert (await login(client, person.username, person.password)).status_code == 200
+
+
+async def test_more_hashing_than_can_be_waited_for_is_refused() -> None:
+    passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    outcomes = await asyncio.gather(
+        *(passwords.hash("a long password") for _ in range(MAX_WAITING + 5)),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(each, Unavailable) for each in outcomes) == 5
+    assert sum(isinstance(each, str) for each in outcomes) == MAX_WAITING
+    assert await passwords.matches(str(outcomes[0]), "a long password")
 
 
 @pytest.mark.parametrize(
