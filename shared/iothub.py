@@ -18,15 +18,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-import uamqp
 from azure.iot.hub import IoTHubRegistryManager
 from azure.iot.hub.models import CloudToDeviceMethod, Twin, TwinProperties
 from urllib3.util.retry import Retry
 
 from shared.clients import AzureClients
 from shared.errors import Conflict, Unavailable
-from shared.iothub_messages import FeedbackBatch, outgoing, receive_feedback
-from shared.iothub_refusals import refusal
+from shared.iothub_messages import FeedbackBatch, outgoing, receive_feedback, send
+from shared.iothub_refusals import NO_ANSWER, refusal
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +38,6 @@ CALL_SECONDS = 20.0  # the wait for a thread included
 SEND_SECONDS = 6.0
 METHOD_SECONDS = 10  # how long a gateway may take to answer a direct method
 HTTP_SECONDS = 15.0
-POLL_SECONDS = 0.001
-NO_ANSWER = "IoT Hub does not answer; try again in a few seconds."
 
 T = TypeVar("T")
 
@@ -99,7 +96,7 @@ class IotHub:
         """
         deadline = time.monotonic() + within
         await self._run(
-            lambda hub: _send(
+            lambda hub: send(
                 hub, outgoing(device_id, body, message_id, expiry, feedback=feedback), deadline
             ),
             attempts=2,
@@ -281,34 +278,6 @@ def _repeat_nothing(policy: Retry) -> None:
     """
     policy.total = policy.connect = policy.read = 0
     policy.status_forcelist = ()
-
-
-def _send(hub: IoTHubRegistryManager, message: uamqp.Message, deadline: float) -> None:
-    """Send over the SDK's AMQP client, by a time and with the hub's reason on refusal.
-
-    The SDK's own `send_c2d_message` waits for ever on a connection that hangs and reports any
-    refusal as a bare Exception.
-    """
-    refusals: list[Exception] = []
-
-    def settled(result: object, error: Exception | None) -> None:
-        if result != uamqp.constants.MessageSendResult.Ok:
-            refusals.append(error or ConnectionError("not sent"))
-
-    if time.monotonic() > deadline:
-        raise Unavailable(NO_ANSWER)
-    message.on_send_complete = settled
-    client = hub.amqp_svc_client.amqp_client
-    client.queue_message(message)
-    client.open()
-    while client.messages_pending():
-        if time.monotonic() > deadline:
-            raise TimeoutError
-        if not client.do_work():
-            raise ConnectionError("the connection was closed")
-        time.sleep(POLL_SECONDS)
-    if refusals:
-        raise refusals[0]
 
 
 def _close(hub: IoTHubRegistryManager) -> None:

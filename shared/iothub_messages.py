@@ -1,6 +1,7 @@
 """User messages as IoT Hub's SDK has them, and its feedback on them."""
 
 import logging
+import time
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,9 +9,13 @@ import uamqp
 from azure.iot.hub import IoTHubRegistryManager
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
+from shared.errors import Unavailable
+from shared.iothub_refusals import NO_ANSWER
+
 log = logging.getLogger(__name__)
 
 NO_CONTENT = 204
+POLL_SECONDS = 0.001
 
 
 class FeedbackRecord(BaseModel):
@@ -50,6 +55,34 @@ def outgoing(
         ),
         application_properties={"iothub-ack": "full"} if feedback else None,
     )
+
+
+def send(hub: IoTHubRegistryManager, message: uamqp.Message, deadline: float) -> None:
+    """Send over the SDK's AMQP client, by a time and with the hub's reason on refusal.
+
+    The SDK's own `send_c2d_message` waits for ever on a connection that hangs and reports any
+    refusal as a bare Exception.
+    """
+    refusals: list[Exception] = []
+
+    def settled(result: object, error: Exception | None) -> None:
+        if result != uamqp.constants.MessageSendResult.Ok:
+            refusals.append(error or ConnectionError("not sent"))
+
+    if time.monotonic() > deadline:
+        raise Unavailable(NO_ANSWER)
+    message.on_send_complete = settled
+    client = hub.amqp_svc_client.amqp_client
+    client.queue_message(message)
+    client.open()
+    while client.messages_pending():
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        if not client.do_work():
+            raise ConnectionError("the connection was closed")
+        time.sleep(POLL_SECONDS)
+    if refusals:
+        raise refusals[0]
 
 
 def receive_feedback(hub: IoTHubRegistryManager) -> FeedbackBatch | None:

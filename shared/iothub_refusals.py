@@ -9,6 +9,7 @@ from shared.errors import Conflict, MyMoteError, NotFound, TooMany, Unavailable
 
 log = logging.getLogger(__name__)
 
+NO_ANSWER = "IoT Hub does not answer; try again in a few seconds."
 NOT_ONLINE = "404103"  # IoT Hub's number for a direct method to a device that is not connected
 
 
