@@ -1,5 +1,6 @@
 """How the tests share the machine."""
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,10 @@ __all__ = ["pytest_configure", "pytest_sessionfinish", "pytest_terminal_summary"
 # An example may take long on a busy machine; pytest-timeout stops what hangs.
 settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")
+
+# A script's shell has what it starts in the background ignore Ctrl-C, and every program that a test
+# starts would inherit that: those which a test interrupts would go on.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # The folders that take longest, so that a worker does not begin one when the others are done.

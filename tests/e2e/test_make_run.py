@@ -120,10 +120,16 @@ async def read_until(program: tuple[str, ...], wanted: bytes) -> bytes:
     try:
         async with asyncio.timeout(30):
             while wanted not in printed:
-                printed += await child.stdout.read(65536)
-    finally:
+                more = await child.stdout.read(65536)
+                assert more, f"it ended: {printed!r}"
+                printed += more
         child.send_signal(signal.SIGINT)
-        await asyncio.wait_for(child.wait(), 15)
+        async with asyncio.timeout(15):
+            assert await child.wait() == 0, "Ctrl-C did not end it in order"
+    finally:
+        if child.returncode is None:
+            child.kill()  # it would take the next test's message
+            await child.wait()
     return printed
 
 
@@ -141,7 +147,7 @@ async def run(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run]:
 
 async def test_the_card_and_its_file(run: Run) -> None:
     printed = "".join(run.printed)
-    for step in ("local Azure", "account and gateway", "api and ingest", "gateway connects"):
+    for step in ("local Azure", "account and gateway", "api, ota and ingest", "gateway connects"):
         assert f"✓ {step}" in printed
     assert run.demo.queue_connection_string in printed
     file = run.settings.state_dir / "demo.json"
