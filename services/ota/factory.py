@@ -7,11 +7,13 @@ from fastapi import APIRouter, FastAPI
 
 from services.ota.middleware import RequestRecorder
 from services.ota.resources import Resources, open_resources
+from services.ota.routes import download
 from services.ota.routes.errors import add_error_handlers
+from services.ota.routes.refusing import PathGuard
 from services.ota.settings import OtaSettings
 from shared.health import Check, health_routes
 
-ROUTERS: tuple[APIRouter, ...] = ()
+ROUTERS: tuple[APIRouter, ...] = (download.router,)
 
 
 def create_app(settings: OtaSettings) -> FastAPI:
@@ -32,6 +34,7 @@ def create_app(settings: OtaSettings) -> FastAPI:
         redoc_url=None,
     )
     add_error_handlers(app)
+    app.add_middleware(PathGuard)
     app.add_middleware(RequestRecorder)
     for router in ROUTERS:
         app.include_router(router)

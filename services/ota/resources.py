@@ -4,8 +4,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from services.ota.logic.chunks import Chunks
+from services.ota.logic.downloads import Downloads
+from services.ota.logic.refusals import Refusals
 from services.ota.settings import OtaSettings
+from services.ota.store.audit import Audit
+from services.ota.store.blob_reading import BlobReading
+from services.ota.store.downloads import DownloadDocuments
 from shared.clients import AzureClients, open_azure
+from shared.database import APPS, AUDIT, DEVICES, FIRMWARE, GATEWAYS, JOBS
 from shared.iothub import IotHub, open_iot_hub
 
 
@@ -16,10 +23,31 @@ class Resources:
     settings: OtaSettings
     azure: AzureClients
     hub: IotHub
+    downloads: Downloads
+    refusals: Refusals
 
 
 @asynccontextmanager
 async def open_resources(settings: OtaSettings) -> AsyncIterator[Resources]:
     """Nothing is connected yet: each client connects at its first use."""
     async with open_azure(settings) as azure, open_iot_hub(azure) as hub:
-        yield Resources(settings, azure, hub)
+        database = azure.database
+        documents = DownloadDocuments(
+            apps=database.get_container_client(APPS.name),
+            firmware_versions=database.get_container_client(FIRMWARE.name),
+            jobs=database.get_container_client(JOBS.name),
+            gateways=database.get_container_client(GATEWAYS.name),
+            devices=database.get_container_client(DEVICES.name),
+        )
+        reading = BlobReading(azure.blob.get_container_client(settings.ota_container))
+        yield Resources(
+            settings=settings,
+            azure=azure,
+            hub=hub,
+            downloads=Downloads(documents, reading, Chunks(reading.read), settings.ota_ticket_key),
+            refusals=Refusals(
+                Audit(database.get_container_client(AUDIT.name)),
+                documents,
+                settings.ota_refusals_per_minute,
+            ),
+        )

@@ -29,6 +29,7 @@ class OtaSettings(AzureSettings, ServiceSettings):
     ota_app_max_bytes: PositiveInt = 256 * 1024  # the X400's program memory
     ota_firmware_max_bytes: PositiveInt = 4 * 1024 * 1024
 
+    ota_refusals_per_minute: PositiveInt = 60  # on the audit log, of each process
     ota_ticket_life: Period = timedelta(hours=1)
     ota_order_life: Period = timedelta(days=7)  # of a job whose gateway does not connect
     # Of a gateway that is connected: until it answers, between two signs of a download's progress,

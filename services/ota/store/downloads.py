@@ -1,0 +1,58 @@
+"""What a download is allowed by, read as it is now: jobs, artifacts, gateways, devices."""
+
+from dataclasses import dataclass
+
+from azure.cosmos.aio import ContainerProxy
+from azure.cosmos.exceptions import CosmosResourceNotFoundError
+
+from shared import point
+from shared.cosmos import cosmos_call
+from shared.schemas.artifacts import AppVersionDocument, FirmwareDocument
+from shared.schemas.documents import DeviceDocument, Gateway, Pairing
+from shared.schemas.jobs import Job
+
+
+@dataclass(frozen=True)
+class DownloadDocuments:
+    """Reads only. Every call raises Unavailable."""
+
+    apps: ContainerProxy
+    firmware_versions: ContainerProxy
+    jobs: ContainerProxy
+    gateways: ContainerProxy
+    devices: ContainerProxy
+
+    async def job(self, user_id: str, job_id: str) -> Job | None:
+        """A point read."""
+        found = await point.read(self.jobs, Job, job_id, user_id)
+        return found[0] if found else None
+
+    async def pairing(self, device_id: str) -> Pairing | None:
+        """A point read: the pairing in force. None where nobody has the device."""
+        found = await point.read(self.gateways, Gateway, device_id, device_id)
+        last = found[0].pairings[-1] if found and found[0].pairings else None
+        return last if last and last.ended_at is None else None
+
+    async def device(self, user_id: str, device_id: str) -> DeviceDocument | None:
+        """A point read: the device's key."""
+        found = await point.read(self.devices, DeviceDocument, device_id, user_id)
+        return found[0] if found else None
+
+    async def app_version(self, user_id: str, version_id: str) -> AppVersionDocument | None:
+        """A point read."""
+        try:
+            async with cosmos_call():
+                item = await self.apps.read_item(version_id, partition_key=user_id)
+        except CosmosResourceNotFoundError:
+            return None
+        return AppVersionDocument.model_validate(item) if item["kind"] == "version" else None
+
+    async def firmware(self, filepath: str) -> FirmwareDocument | None:
+        """By the index over all types of gateways: there are few firmware versions."""
+        found = self.firmware_versions.query_items(
+            "SELECT * FROM c WHERE c.filepath = @filepath",
+            parameters=[{"name": "@filepath", "value": filepath}],
+        )
+        async with cosmos_call():
+            items = [item async for item in found]
+        return FirmwareDocument.model_validate(items[0]) if items else None
