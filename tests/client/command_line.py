@@ -1,19 +1,26 @@
-"""`mymote` as its user runs it: each command in a process of its own, in a terminal or a pipe.
+"""`mymote` as its user runs it, in a terminal or a pipe.
 
-Importing takes a while. One process does it once and forks for each command.
+Most commands run in this process, with streams, folder and environment of their own, since that is
+quick. What needs a terminal or changes how the SDK logs has a process of its own, forked from one
+that has imported all this already.
 """
 
 import asyncio
+import contextlib
+import io
 import json
 import multiprocessing
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+from mymote.cli import main
 from stack.local import LocalStack
 from tests.api.customers import Customer
 from tests.client import child
@@ -51,7 +58,12 @@ class CommandLine:
         self, *arguments: str, stdin: str = "", columns: int = 0, folder: Path | None = None
     ) -> Ran:
         """With `columns`, stdout and stderr are a terminal so wide, and come together."""
-        return await asyncio.to_thread(self._run, arguments, stdin, columns, folder or self.folder)
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("MYMOTE_")}
+        environment |= {"MYMOTE_CONFIG_DIR": str(self.folder / "config"), **self.environment}
+        folder = folder or self.folder
+        if columns or "tail" in arguments:
+            return await asyncio.to_thread(_forked, arguments, environment, stdin, columns, folder)
+        return await asyncio.to_thread(_here, arguments, environment, stdin, folder)
 
     async def well(self, *arguments: str, stdin: str = "") -> Any:
         """What it prints as JSON, where it succeeds."""
@@ -60,20 +72,49 @@ class CommandLine:
         keep_named(ran.value)
         return ran.value
 
-    def _run(self, arguments: tuple[str, ...], stdin: str, columns: int, folder: Path) -> Ran:
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("MYMOTE_")}
-        environment |= {"MYMOTE_CONFIG_DIR": str(self.folder / "config"), **self.environment}
-        with tempfile.TemporaryDirectory() as name:
-            paths = [Path(name, each) for each in ("input", "output", "errors")]
-            paths[0].write_text(stdin)
-            process = _processes.Process(
-                target=child.run, args=(arguments, environment, paths, columns, folder), daemon=True
-            )
-            process.start()
-            process.join()
-            assert process.exitcode is not None
-            output, errors = (path.read_text() if path.exists() else "" for path in paths[1:])
-            return Ran(process.exitcode, _COLOURS.sub("", output), errors)
+
+def _here(
+    arguments: tuple[str, ...], environment: Mapping[str, str], stdin: str, folder: Path
+) -> Ran:
+    source = io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8")
+    kept = io.BytesIO(), io.BytesIO()
+    streams = [io.TextIOWrapper(each, "utf-8") for each in kept]
+    with (
+        contextlib.chdir(folder),
+        patch.object(sys, "argv", ["mymote", *arguments]),
+        patch.object(sys, "stdin", source),
+        patch.object(sys, "stdout", streams[0]),
+        patch.object(sys, "stderr", streams[1]),
+        patch.dict(os.environ, environment, clear=True),
+    ):
+        try:
+            status = main()
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else int(end.code is not None)
+    for stream in streams:
+        stream.flush()
+    output, errors = (each.getvalue().decode() for each in kept)
+    return Ran(status, _COLOURS.sub("", output), errors)
+
+
+def _forked(
+    arguments: tuple[str, ...],
+    environment: Mapping[str, str],
+    stdin: str,
+    columns: int,
+    folder: Path,
+) -> Ran:
+    with tempfile.TemporaryDirectory() as name:
+        paths = [Path(name, each) for each in ("input", "output", "errors")]
+        paths[0].write_text(stdin)
+        process = _processes.Process(
+            target=child.run, args=(arguments, environment, paths, columns, folder), daemon=True
+        )
+        process.start()
+        process.join()
+        assert process.exitcode is not None
+        output, errors = (path.read_text() if path.exists() else "" for path in paths[1:])
+        return Ran(process.exitcode, _COLOURS.sub("", output), errors)
 
 
 def of(stack: LocalStack, customer: Customer, folder: Path) -> CommandLine:
