@@ -25,7 +25,7 @@ from tests.known_secrets import keep
 from tests.rest.records import put_notifications
 from tests.running_stack import UNLIMITED
 
-SHORT = "--max-examples 4 --seed 1"
+SHORT = "--max-examples 2 --seed 1"
 LIMIT_SECONDS = 900
 CHECKS = (
     "not_a_server_error",
