@@ -1,7 +1,10 @@
 """The environment of each process: all that tells one machine from the cloud."""
 
+import base64
 import json
 from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from stack.keys import Keys
 from stack.settings import StackSettings
@@ -61,6 +64,13 @@ class Endpoints:
             f"BlobEndpoint=http://{self.settings.hostname}:{self.settings.blob_port}"
             "/devstoreaccount1;"
         )
+
+    @property
+    def ota_public_key(self) -> str:
+        """What gateways check signatures with: base64 of an Ed25519 public key."""
+        seed = base64.b64decode(self.keys.ota_signing)
+        public = Ed25519PrivateKey.from_private_bytes(seed).public_key()
+        return base64.b64encode(public.public_bytes_raw()).decode()
 
     @property
     def ca_file(self) -> str:
@@ -129,6 +139,7 @@ def gateway_environment(endpoints: Endpoints, connection: str, device_key: str) 
         "MYMOTE_X400_DEVICE_KEY": device_key,
         "MYMOTE_X400_PORT": str(settings.mqtts_port),
         "MYMOTE_X400_CA_FILE": endpoints.ca_file,
+        "MYMOTE_X400_OTA_PUBLIC_KEYS": json.dumps([endpoints.ota_public_key]),
     }
 
 

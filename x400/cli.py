@@ -244,3 +244,5 @@ def _log(*, verbose: bool) -> None:
         level=logging.DEBUG if verbose else logging.INFO,
         format="%(asctime)s %(levelname)-7s %(name)s %(message)s",
     )
+    for name in ("httpx", "httpcore"):  # they tell addresses, and those hold tickets
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -18,9 +18,12 @@ from x400.credentials import DeviceCredentials
 from x400.delivery import Delivery
 from x400.errors import ErrorCode, IomoteError
 from x400.inbox import Inbox
+from x400.installed import Installed
 from x400.journal import Watcher
 from x400.messages import Draft, Event, Kind, Outcome, Stored
 from x400.network import ApnConfig, EthernetConfig
+from x400.ota import Updates
+from x400.ota_update import Hooks
 from x400.outbox import Outbox
 from x400.session import HubSession
 from x400.settings import GatewaySettings
@@ -46,6 +49,8 @@ class Core:
         on_change: Callable[[], None],
         on_reset: Callable[[str], None],
         on_read: Callable[[bytes], None],
+        on_app_installed: Callable[[str], None],
+        on_power_lost: Callable[[], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
@@ -62,7 +67,24 @@ class Core:
         self.outbox = Outbox(store, limits, settings.storage_bytes, clock, on_record)
         self.inbox = Inbox(store, on_change, self._fault, clock)
         self.twin = Twin(store, self._obey)
-        self._wipe = Wipe(store, self.outbox, self.inbox, clock)
+        self._installed = Installed(store, settings.fwversion)
+        hooks = Hooks(
+            report=self.twin.report,
+            desired=lambda: self.twin.desired,
+            app_installed=on_app_installed,
+            firmware_installed=on_reset,
+            power_lost=on_power_lost,
+            fault=self._fault,
+        )
+        self.updates = Updates(
+            settings=settings,
+            device_id=credentials.device_id,
+            store=store,
+            installed=self._installed,
+            hooks=hooks,
+            clock=clock,
+        )
+        self._wipe = Wipe(store, self.outbox, self.inbox, clock, self.updates.forget)
         self.app_running = True
         self._delivery = Delivery(self.outbox, settings.window, on_change, self._fault)
         override = store.note("connection_string")
@@ -73,7 +95,7 @@ class Core:
             self._delivery,
             self.inbox,
             self.twin,
-            own_properties=lambda: properties.of_gateway(settings) | (store.note("app") or {}),
+            own_properties=self._own_properties,
             wipe=self._wipe,
             reset=on_reset,
         )
@@ -102,6 +124,7 @@ class Core:
             await self.cloud.close()
             self._delivery.flush()
         self._session.end()
+        await self.updates.stop()
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
@@ -112,13 +135,16 @@ class Core:
     def hello(self, name: str, version: tuple[int, int, int]) -> int:
         """`begin` and `rtcSync` (0100): the app's name and version; the Unix time in seconds."""
         self._require_alive()
-        app = properties.of_app(name, version)
+        app = self._installed.begun(properties.of_app(name, version))
         self.app_running = True
-        if app != self._store.note("app"):
-            self._store.set_note("app", app)
         self.twin.report_changed(app)
         self._on_change()
         return int(self._clock())
+
+    def begin_installed(self) -> None:
+        """As `hello`, of an app that was installed while no sketch runs."""
+        app = self._store.note("sketch") or self._installed.app()
+        self.twin.report_changed(self._installed.begun(app))
 
     def send_message(
         self,
@@ -222,8 +248,18 @@ class Core:
 
     def app_name_and_version(self) -> str:
         """What the app last told at `begin`; "" before the first time."""
-        app = self._store.note("app")
+        app = self._installed.app()
         return f"{app['app_name']} {app['app_version']}" if app else ""
+
+    @property
+    def fwversion(self) -> str:
+        """The version of the firmware that runs."""
+        return self._installed.fwversion()
+
+    def set_plugged(self, *, plugged: bool) -> None:
+        """Pull the network cable, or put it back."""
+        self.cloud.set_plugged(plugged)
+        self.updates.set_online(online=plugged)
 
     @property
     def led(self) -> CloudLed:
@@ -246,10 +282,16 @@ class Core:
         self._wipe.all()
 
     def _obey(self, desired: Json) -> None:
-        """Wipe for a new owner, if the desired properties say so; then reset."""
+        """Wipe for a new owner, if the desired properties say so, then reset; or update."""
         why = self._wipe.obey(desired, self._began)
         if why:
             self._on_reset(why)
+        elif self._alive:
+            self.updates.obey(desired)
+
+    def _own_properties(self) -> Json:
+        own = properties.of_gateway(self._settings, self.fwversion)
+        return own | self._installed.app() | self.updates.reports()
 
     async def _run(self) -> None:
         try:

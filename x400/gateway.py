@@ -109,8 +109,7 @@ class Gateway:
 
     def reset(self, why: str) -> None:
         """Reset the gateway: the connection drops, Core and app start again."""
-        if self._reset_task is None or self._reset_task.done():
-            self._reset_task = asyncio.create_task(self._reset(why))
+        self._start_again(Event.REBOOTED, why)
 
     async def until_delivered(self, seconds: float = 30) -> None:
         """Wait until the cloud has everything stored. Raises TimeoutError."""
@@ -132,7 +131,7 @@ class Gateway:
     def _set_plugged(self, *, plugged: bool) -> None:
         self._plugged = plugged
         if self._core is not None:
-            self._core.cloud.set_plugged(plugged)
+            self._core.set_plugged(plugged=plugged)
 
     def _power_on(self, event: Event, detail: str) -> None:
         path = self.settings.state / f"{self.credentials.device_id}.db"
@@ -146,15 +145,28 @@ class Gateway:
             on_change=self._core_changed,
             on_reset=self.reset,
             on_read=self.messages_read.append,
+            on_app_installed=self._restart_app,
+            on_power_lost=self._lose_power,
             clock=self._clock,
         )
-        self._core.cloud.set_plugged(self._plugged)
+        self._core.set_plugged(plugged=self._plugged)
         self._app = Iomote(self._core, self.board)
         self._core.app_running = self._sketch is None
         self._core.start(event, detail)
         if self._sketch is not None:
             self._sketch_task = asyncio.create_task(self._run_sketch(self._sketch))
         self._core_changed()
+
+    def _restart_app(self, why: str) -> None:
+        """Another program was put into the App-processor: it begins anew."""
+        self.board.reset()
+        self.core.tell(Event.APP_RESTARTED, why)
+        if self._sketch is None or self._sketch_task is None:
+            self.core.begin_installed()
+            return
+        self.core.app_running = False
+        anew = self._run_sketch(self._sketch, self._sketch_task)
+        self._sketch_task = asyncio.create_task(anew)
 
     async def _power_off(self, *, orderly: bool) -> None:
         if self._reset_task is not None and self._reset_task is not asyncio.current_task():
@@ -170,21 +182,32 @@ class Gateway:
         self._store = self._core = self._app = self._sketch_task = None
         self.board.reset()
 
-    async def _reset(self, why: str) -> None:
+    def _lose_power(self) -> None:
+        self._start_again(Event.STARTED, "the power came back", self.settings.power_loss)
+
+    def _start_again(self, event: Event, why: str, dark: float = 0) -> None:
+        if self._reset_task is None or self._reset_task.done():
+            self._reset_task = asyncio.create_task(self._reset(event, why, dark))
+
+    async def _reset(self, event: Event, why: str, dark: float) -> None:
         log.info("%s: reset %s", self.credentials.device_id, why)
         await self._power_off(orderly=False)
         self.resets += 1
+        await asyncio.sleep(dark)
         while True:
             try:
-                self._power_on(Event.REBOOTED, why)
+                self._power_on(event, why)
                 return
             except (StoreInUseError, OSError, ValueError):
                 log.exception("%s: cannot start again", self.credentials.device_id)
                 await self._power_off(orderly=False)
                 await asyncio.sleep(self.settings.fault_reset)
 
-    async def _run_sketch(self, sketch: Sketch) -> None:
+    async def _run_sketch(self, sketch: Sketch, former: asyncio.Task[None] | None = None) -> None:
         """Run the sketch; one that ends or fails is started again, as a watchdog would."""
+        if former is not None:
+            former.cancel()
+            await asyncio.wait({former})
         while True:
             try:
                 await sketch(self.app)

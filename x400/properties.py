@@ -14,10 +14,10 @@ APP_NAME_CHARACTERS = 100
 MOST_BYTES = 8192
 
 
-def of_gateway(settings: GatewaySettings) -> dict[str, str]:
+def of_gateway(settings: GatewaySettings, fwversion: str) -> dict[str, str]:
     """What the gateway is."""
     return {
-        "fwversion": settings.fwversion,
+        "fwversion": fwversion,
         "connectivity": settings.connectivity,
         "ICCID": settings.iccid,
         "type": settings.model,

@@ -35,7 +35,7 @@ class HubSession:
         inbox: Inbox,
         twin: Twin,
         *,
-        own_properties: Callable[[], Mapping[str, str]],
+        own_properties: Callable[[], Mapping[str, object]],
         wipe: Wipe,
         reset: Callable[[str], None],
     ) -> None:
@@ -80,7 +80,7 @@ class HubSession:
                 self._delivery.attach(link)
                 on_ready()
 
-        await self._twin.run(link, self._own_properties(), deliver)
+        await self._twin.run(link, self._own_properties, deliver)
 
     async def drain(self) -> None:
         """Publish nothing new; wait for PUBACKs, 5 seconds at most."""

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from x400.credentials import DeviceCredentials
+from x400.ota_trust import key_id
 
 MQTT_PORT = 1883
 MQTTS_PORT = 8883
@@ -43,10 +44,29 @@ class GatewaySettings(BaseSettings):
     network_delay: float = Field(default=0.2, ge=0)  # cable in, until the network is up
     fault_reset: float = Field(default=60, gt=0)  # hardware fault, until the gateway resets
 
+    # Updates over the air: whose signatures are believed (base64 of Ed25519 public keys, a JSON
+    # list in the environment), and what fits into the memories.
+    ota_public_keys: list[str] = []
+    ota_ca_file: Path | None = None  # of the server of binaries; default: `ca_file`
+    ota_app_bytes: int = Field(default=256 * 1024, gt=0)
+    ota_firmware_bytes: int = Field(default=4 * 1024 * 1024, gt=0)
+    ota_timeout: float = Field(default=30, gt=0)  # for the next bytes of a download
+    ota_tries: int = Field(default=6, gt=0)  # in a row that bring no byte
+    ota_bytes_per_second: int = Field(default=0, ge=0)  # of a slow network; 0: as it comes
+    install_time: float = Field(default=2, ge=0)
+    power_loss: float = Field(default=5, ge=0)  # how long the power stays away
+
     fwversion: str = "1.0.0"
     model: str = "X400"  # reported as `type`
     connectivity: Literal["ethernet", "modem"] = "ethernet"
     iccid: str = ""
+
+    @field_validator("ota_public_keys")
+    @classmethod
+    def _are_keys(cls, keys: list[str]) -> list[str]:
+        for key in keys:
+            key_id(key)
+        return keys
 
     def credentials(self) -> DeviceCredentials:
         """The identity given by value or by file. Raises ValueError with what to do."""

@@ -37,6 +37,7 @@ class Store:
     """
 
     def __init__(self, path: Path, durability: Literal["full", "normal"] = "full") -> None:
+        self.path = path
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)
         self._db = sqlite3.connect(path, isolation_level=None, timeout=0)

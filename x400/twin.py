@@ -53,16 +53,19 @@ class Twin:
         self._pending = pending
         self._wake.set()
 
-    def report_changed(self, properties: Mapping[str, str]) -> None:
+    def report_changed(self, properties: Mapping[str, object]) -> None:
         """`report` those that differ from what the hub has, or is about to get."""
         known = merge(self._reported, self._pending)
         changed = {name: value for name, value in properties.items() if known.get(name) != value}
         if changed:
             self.report(changed)
 
-    async def run(self, link: Link, own: Mapping[str, str], on_known: Callable[[], None]) -> None:
+    async def run(
+        self, link: Link, own: Callable[[], Mapping[str, object]], on_known: Callable[[], None]
+    ) -> None:
         """Fetch the twin and obey it, then report what waits, until cancelled or the link
-        closes. `on_known` is called once, after the twin was obeyed."""
+        closes. After the twin was obeyed `own` tells the Core's own properties, and `on_known`
+        is called."""
         backoff = Backoff(*RETRY)
         fetched = False
         while not link.closed.done():
@@ -70,7 +73,7 @@ class Twin:
             try:
                 if not fetched:
                     await self._fetch(link)
-                    self.report_changed(own)
+                    self.report_changed(own())
                     fetched = True
                     on_known()
                 await self._send_reported(link)

@@ -18,12 +18,18 @@ class Wipe:
     """An order is the moment at which a pairing began, as ISO 8601; they only grow."""
 
     def __init__(
-        self, store: Store, outbox: Outbox, inbox: Inbox, clock: Callable[[], float]
+        self,
+        store: Store,
+        outbox: Outbox,
+        inbox: Inbox,
+        clock: Callable[[], float],
+        on_wiped: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._outbox = outbox
         self._inbox = inbox
         self._clock = clock
+        self._on_wiped = on_wiped
 
     def all(self) -> int:
         """Forget every message both ways, durably; how many. Raises IomoteError."""
@@ -67,6 +73,7 @@ class Wipe:
             user_messages = self._inbox.wipe(db, before_ms)
         self._outbox.forget(messages)
         self._inbox.forget(user_messages)
+        self._on_wiped()
         return len(messages) + user_messages
 
 
