@@ -28,32 +28,36 @@ class BlobReading:
 
     async def check(self, blob: Blob) -> None:
         """Costs one request, whatever the blob's size."""
-        async with _call():
-            found = await self.container.get_blob_client(blob.name).get_blob_properties(
-                etag=_etag(blob), match_condition=MatchConditions.IfNotModified
+        async with self._unchanged(blob) as etag:
+            await self.container.get_blob_client(blob.name).get_blob_properties(
+                etag=etag, match_condition=MatchConditions.IfNotModified
             )
-        if found.size != blob.size:
-            raise _tampered()
 
     async def read(self, blob: Blob, first: int, length: int) -> bytes:
         """All of these bytes, in one request."""
-        async with _call():
+        async with self._unchanged(blob) as etag:
             stream = await self.container.download_blob(
                 blob.name,
                 offset=first,
                 length=length,
-                etag=_etag(blob),
+                etag=etag,
                 match_condition=MatchConditions.IfNotModified,
                 max_concurrency=1,
             )
             return await stream.readall()
 
-
-def _etag(blob: Blob) -> str:
-    """Raises Tampered for a blob that nobody saw being stored."""
-    if not blob.etag:
-        raise _tampered()
-    return blob.etag
+    @asynccontextmanager
+    async def _unchanged(self, blob: Blob) -> AsyncIterator[str]:
+        if not blob.etag:  # nobody saw it being stored
+            raise _tampered()
+        try:
+            async with _call():
+                yield blob.etag
+        except ResourceModifiedError:
+            # A blob that is gone does not have this ETag either.
+            async with _call():
+                await self.container.get_blob_client(blob.name).get_blob_properties()
+            raise _tampered() from None
 
 
 @asynccontextmanager
@@ -62,7 +66,7 @@ async def _call() -> AsyncIterator[None]:
         async with asyncio.timeout(CALL_SECONDS):
             yield
     except ResourceModifiedError:
-        raise _tampered() from None
+        raise
     except ResourceNotFoundError:
         raise NotFound(
             "The file is not in storage any more; it may just have been deleted."
