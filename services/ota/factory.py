@@ -7,13 +7,19 @@ from fastapi import APIRouter, FastAPI
 
 from services.ota.middleware import RequestRecorder
 from services.ota.resources import Resources, open_resources
-from services.ota.routes import download
+from services.ota.routes import apps, download, firmware, keys
 from services.ota.routes.errors import add_error_handlers
 from services.ota.routes.refusing import PathGuard
 from services.ota.settings import OtaSettings
+from services.ota.sweeper import sweeping
 from shared.health import Check, health_routes
 
-ROUTERS: tuple[APIRouter, ...] = (download.router,)
+ROUTERS: tuple[APIRouter, ...] = (
+    apps.router,
+    firmware.router,
+    keys.router,
+    download.router,
+)
 
 
 def create_app(settings: OtaSettings) -> FastAPI:
@@ -21,7 +27,7 @@ def create_app(settings: OtaSettings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_resources(settings) as resources:
+        async with open_resources(settings) as resources, sweeping(resources.stores):
             app.state.resources = resources
             yield
 
@@ -43,4 +49,8 @@ def create_app(settings: OtaSettings) -> FastAPI:
 
 
 def _checks(resources: Resources) -> Mapping[str, Check]:
-    return {"cosmos": resources.azure.database.read, "iothub": resources.hub.ping}
+    return {
+        "cosmos": resources.azure.database.read,
+        "iothub": resources.hub.ping,
+        "blobs": resources.stores.blobs.answers,
+    }

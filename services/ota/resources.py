@@ -7,12 +7,19 @@ from dataclasses import dataclass
 from services.ota.logic.chunks import Chunks
 from services.ota.logic.downloads import Downloads
 from services.ota.logic.refusals import Refusals
+from services.ota.logic.signing import Signer
+from services.ota.logic.uploads import Stores
 from services.ota.settings import OtaSettings
+from services.ota.store.apps import Apps
 from services.ota.store.audit import Audit
 from services.ota.store.blob_reading import BlobReading
+from services.ota.store.blobs import Blobs
 from services.ota.store.downloads import DownloadDocuments
+from services.ota.store.firmware import Firmware
+from services.ota.store.in_use import InUse
+from services.ota.store.uploads import Uploads
 from shared.clients import AzureClients, open_azure
-from shared.database import APPS, AUDIT, DEVICES, FIRMWARE, GATEWAYS, JOBS
+from shared.database import APPS, AUDIT, DEVICES, FIRMWARE, GATEWAYS, JOBS, UPLOADS
 from shared.iothub import IotHub, open_iot_hub
 
 
@@ -23,6 +30,8 @@ class Resources:
     settings: OtaSettings
     azure: AzureClients
     hub: IotHub
+    stores: Stores
+    signer: Signer
     downloads: Downloads
     refusals: Refusals
 
@@ -39,11 +48,21 @@ async def open_resources(settings: OtaSettings) -> AsyncIterator[Resources]:
             gateways=database.get_container_client(GATEWAYS.name),
             devices=database.get_container_client(DEVICES.name),
         )
-        reading = BlobReading(azure.blob.get_container_client(settings.ota_container))
+        container = azure.blob.get_container_client(settings.ota_container)
+        stores = Stores(
+            apps=Apps(database.get_container_client(APPS.name)),
+            firmware=Firmware(database.get_container_client(FIRMWARE.name)),
+            uploads=Uploads(database.get_container_client(UPLOADS.name)),
+            blobs=Blobs(container),
+            in_use=InUse(database.get_container_client(JOBS.name)),
+        )
+        reading = BlobReading(container)
         yield Resources(
             settings=settings,
             azure=azure,
             hub=hub,
+            stores=stores,
+            signer=Signer.of(settings.ota_signing_keys),
             downloads=Downloads(documents, reading, Chunks(reading.read), settings.ota_ticket_key),
             refusals=Refusals(
                 Audit(database.get_container_client(AUDIT.name)),

@@ -1,9 +1,11 @@
 """Settings of the OTA service: its keys, its limits, how long it waits."""
 
+import binascii
+from base64 import b64decode
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import Field, PositiveInt, SecretStr
+from pydantic import Field, PositiveInt, SecretStr, field_validator
 
 from shared.settings import AzureSettings, ServiceSettings
 
@@ -40,3 +42,15 @@ class OtaSettings(AzureSettings, ServiceSettings):
     ota_attempts: PositiveInt = 3
     ota_retry_first: Period = 10 * SECOND  # before the second attempt; each further wait doubles
     ota_look_every: Period = 2 * SECOND  # for what is due
+
+    @field_validator("ota_signing_keys")
+    @classmethod
+    def _seeds(cls, keys: list[SecretStr]) -> list[SecretStr]:
+        for key in keys:
+            try:
+                seed = b64decode(key.get_secret_value(), validate=True)
+            except (binascii.Error, ValueError):
+                seed = b""
+            if len(seed) != 32:
+                raise ValueError("a signing key is the base64 of 32 bytes")
+        return keys
