@@ -4,10 +4,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
+from starlette.datastructures import State
 
+from services.ota.consumer import Consumer, consuming
+from services.ota.logic.work import work
 from services.ota.middleware import RequestRecorder
 from services.ota.resources import Resources, open_resources
-from services.ota.routes import apps, download, firmware, keys
+from services.ota.routes import apps, download, firmware, keys, orders
 from services.ota.routes.errors import add_error_handlers
 from services.ota.routes.refusing import PathGuard
 from services.ota.settings import OtaSettings
@@ -17,6 +20,7 @@ from shared.health import Check, health_routes
 ROUTERS: tuple[APIRouter, ...] = (
     apps.router,
     firmware.router,
+    orders.router,
     keys.router,
     download.router,
 )
@@ -27,8 +31,14 @@ def create_app(settings: OtaSettings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_resources(settings) as resources, sweeping(resources.stores):
+        async with (
+            open_resources(settings) as resources,
+            sweeping(resources.stores),
+            work(resources.worker, settings.ota_look_every),
+            consuming(resources.azure, settings.ota_consumer_group, resources.worker) as consumer,
+        ):
             app.state.resources = resources
+            app.state.consumer = consumer
             yield
 
     app = FastAPI(
@@ -44,13 +54,16 @@ def create_app(settings: OtaSettings) -> FastAPI:
     app.add_middleware(RequestRecorder)
     for router in ROUTERS:
         app.include_router(router)
-    app.router.routes.extend(health_routes(lambda: _checks(app.state.resources)))
+    app.router.routes.extend(health_routes(lambda: _checks(app.state)))
     return app
 
 
-def _checks(resources: Resources) -> Mapping[str, Check]:
+def _checks(state: State) -> Mapping[str, Check]:
+    resources: Resources = state.resources
+    consumer: Consumer = state.consumer
     return {
         "cosmos": resources.azure.database.read,
         "iothub": resources.hub.ping,
         "blobs": resources.stores.blobs.answers,
+        "consumer": consumer.check,
     }

@@ -6,9 +6,13 @@ from dataclasses import dataclass
 
 from services.ota.logic.chunks import Chunks
 from services.ota.logic.downloads import Downloads
+from services.ota.logic.installables import Installables
+from services.ota.logic.job_rules import Limits
 from services.ota.logic.refusals import Refusals
 from services.ota.logic.signing import Signer
 from services.ota.logic.uploads import Stores
+from services.ota.logic.worker import Addresses, Worker
+from services.ota.logic.worker import Stores as WorkerStores
 from services.ota.settings import OtaSettings
 from services.ota.store.apps import Apps
 from services.ota.store.audit import Audit
@@ -16,10 +20,13 @@ from services.ota.store.blob_reading import BlobReading
 from services.ota.store.blobs import Blobs
 from services.ota.store.downloads import DownloadDocuments
 from services.ota.store.firmware import Firmware
+from services.ota.store.gateways import Gateways
 from services.ota.store.in_use import InUse
+from services.ota.store.jobs import Jobs
+from services.ota.store.timeline import Timeline
 from services.ota.store.uploads import Uploads
 from shared.clients import AzureClients, open_azure
-from shared.database import APPS, AUDIT, DEVICES, FIRMWARE, GATEWAYS, JOBS, UPLOADS
+from shared.database import APPS, AUDIT, DEVICES, FIRMWARE, GATEWAYS, JOBS, TIMELINE, UPLOADS
 from shared.iothub import IotHub, open_iot_hub
 
 
@@ -34,6 +41,7 @@ class Resources:
     signer: Signer
     downloads: Downloads
     refusals: Refusals
+    worker: Worker
 
 
 @asynccontextmanager
@@ -57,16 +65,42 @@ async def open_resources(settings: OtaSettings) -> AsyncIterator[Resources]:
             in_use=InUse(database.get_container_client(JOBS.name)),
         )
         reading = BlobReading(container)
+        signer = Signer.of(settings.ota_signing_keys)
+        jobs = WorkerStores(
+            jobs=Jobs(database.get_container_client(JOBS.name)),
+            gateways=Gateways(database.get_container_client(GATEWAYS.name)),
+            timeline=Timeline(database.get_container_client(TIMELINE.name)),
+            installables=Installables(stores.apps, stores.firmware, signer),
+            hub=hub,
+        )
         yield Resources(
             settings=settings,
             azure=azure,
             hub=hub,
             stores=stores,
-            signer=Signer.of(settings.ota_signing_keys),
+            signer=signer,
             downloads=Downloads(documents, reading, Chunks(reading.read), settings.ota_ticket_key),
             refusals=Refusals(
                 Audit(database.get_container_client(AUDIT.name)),
                 documents,
                 settings.ota_refusals_per_minute,
             ),
+            worker=Worker(
+                jobs,
+                limits_of(settings),
+                Addresses(settings.ota_public_url, settings.ota_ticket_key),
+            ),
         )
+
+
+def limits_of(settings: OtaSettings) -> Limits:
+    """How long jobs wait for what."""
+    return Limits(
+        attempts=settings.ota_attempts,
+        order_life=settings.ota_order_life,
+        answer_wait=settings.ota_answer_wait,
+        progress_wait=settings.ota_progress_wait,
+        install_wait=settings.ota_install_wait,
+        retry_first=settings.ota_retry_first,
+        ticket_life=settings.ota_ticket_life,
+    )

@@ -86,6 +86,9 @@ class Job(BaseModel):
     # `$version` of the reported properties that are taken into account: older ones change nothing.
     reported_version: int = 0
     ticket_expires_at: datetime | None = None  # of the download's address that the device has
+    retry_at: datetime | None = None  # while it is queued again: not sent before
+    # Since when the gateway is connected and gives no sign of progress; none: it is not connected.
+    silent_since: datetime | None = None
     due_at: Sortable | None = None  # when somebody must look at it; none: never again
     finished_at: datetime | None = None
 

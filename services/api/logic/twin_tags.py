@@ -1,4 +1,5 @@
-"""What the twin says of a pairing: tags, the order to wipe, and that no settings are left.
+"""What the twin says of a pairing: tags, the order to wipe, and that no settings or orders to
+install something are left.
 
 It is written under its ETag, read before the pairing and the device's entry were. So the tags of
 a pairing that ended, or of a group that the device left, never stay.
@@ -20,6 +21,8 @@ from shared.iothub_refusals import TwinChanged
 from shared.schemas.documents import DeviceDocument
 
 TAGS = ("user_id", "group_id", "name")
+# Desired properties that belong to a pairing: no other may find them.
+OF_PAIRING = ("settings", "ota_app", "ota_firmware")
 
 
 def wipe_order(started_at: datetime) -> str:
@@ -30,15 +33,16 @@ def wipe_order(started_at: datetime) -> str:
 async def order_wipe(stores: Stores, document: DeviceDocument, twin: DeviceTwin) -> None:
     """The order to wipe, and the tags. `twin` was read before `document` was.
 
-    With the first order of a pairing the settings of the one before it go: so settings beside
-    an order are always that pairing's own (`services.api.logic.device_settings`).
+    With the first order of a pairing the settings of the one before it go, and what was to be
+    installed: so settings beside an order are always that pairing's own
+    (`services.api.logic.device_settings`).
 
     Raises EndedMeanwhile, NotFound (the hub does not know the gateway), Conflict, Unavailable.
     """
     for _ in range(ATTEMPTS):
         desired: dict[str, object] = {"wipe": wipe_order(document.paired_at)}
         if twin.desired.get("wipe") != desired["wipe"]:
-            desired["settings"] = None
+            desired |= dict.fromkeys(OF_PAIRING)
         try:
             await stores.hub.patch_twin(
                 document.device_id, desired=desired, tags=_tags(document), etag=twin.etag
@@ -68,7 +72,7 @@ async def write_tags(stores: Stores, document: DeviceDocument) -> None:
 
 
 async def remove_tags(stores: Stores, device_id: str) -> None:
-    """And the settings, where nobody has the gateway now.
+    """And the settings, and what is to be installed, where nobody has the gateway now.
 
     Raises NotFound, Conflict, Unavailable.
     """
@@ -80,7 +84,7 @@ async def remove_tags(stores: Stores, device_id: str) -> None:
         try:
             await stores.hub.patch_twin(
                 device_id,
-                desired={"settings": None},
+                desired=dict.fromkeys(OF_PAIRING),
                 tags=dict.fromkeys(TAGS),
                 etag=twin.etag,
             )

@@ -1,0 +1,244 @@
+"""What becomes of a job: from what the gateway says, from time, from the device's owner. Pure.
+
+A job goes queued, sent, accepted, downloading, installing, or back to queued for its next attempt,
+and then has its end, which absorbs everything (docs/adr/0016). Only a report whose `$version` is
+above the one that was taken into account is news. Whatever happens, a job is over when the life of
+its order is.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from services.ota.logic import reasons
+from services.ota.logic.reports import Installed, Report
+from shared.schemas.jobs import ENDS, Job, JobKind, JobState, JobStep
+
+CLAIM = timedelta(seconds=20)  # of whoever looks at a job; then others may
+# A gateway that connects is looked at by its event; this is for an event that was lost.
+LOOK_WHILE_AWAY = timedelta(hours=1)
+MAX_STEPS = 40
+FIRST_STEPS = 10  # of them, those that are never dropped
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long a job waits for what (`services.ota.settings`)."""
+
+    attempts: int
+    order_life: timedelta
+    answer_wait: timedelta
+    progress_wait: timedelta
+    install_wait: timedelta
+    retry_first: timedelta
+    ticket_life: timedelta
+
+    def wait(self, state: JobState) -> timedelta:
+        """How long a connected gateway may be silent in a state."""
+        if state is JobState.INSTALLING:
+            return self.install_wait
+        return self.answer_wait if state is JobState.SENT else self.progress_wait
+
+    def pause(self, attempt: int) -> timedelta:
+        """From the failure of an attempt to the next one."""
+        return self.retry_first * (1 << min(attempt - 1, 10))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a device's twin says of a kind of job, read after the job was."""
+
+    connected: bool
+    reported_version: int
+    report: Report | None
+    installed: Installed
+    ordered: str  # the job of the desired property; "" for none
+    ticket_expires_at: datetime | None  # of the address that stands there
+
+
+def begun(job: Job, now: datetime) -> Job:
+    """A job that was just made, with its first step."""
+    return _moved(job, JobState.QUEUED, now)
+
+
+def heard(job: Job, report: Report, version: int, now: datetime, limits: Limits) -> Job:
+    """The job after a report of `version`; the same one where that is no news."""
+    if job.state in ENDS or report.job != job.id or version <= job.reported_version:
+        return job
+    job = job.model_copy(update={"reported_version": version, "silent_since": now})
+    match report.state:
+        case JobState.REJECTED:
+            return ended(job, JobState.REJECTED, reasons.rejected(report.error), now)
+        case JobState.FAILED:
+            return _failed(job, report.error, now, limits)
+        case JobState.SUCCEEDED:
+            return _moved(job, JobState.INSTALLING, now, reasons.WAITS_FOR_VERSION, percent=100)
+        case JobState.INSTALLING:
+            return _progressed(job, JobState.INSTALLING, 100, now)
+        case JobState.DOWNLOADING:
+            return _progressed(job, JobState.DOWNLOADING, report.percent, now)
+    return _progressed(job, JobState.ACCEPTED, job.percent, now)
+
+
+def looked_at(job: Job, seen: Seen, now: datetime, limits: Limits) -> Job:
+    """The job after a look at the twin."""
+    if seen.reported_version < job.reported_version:  # the device was registered anew
+        job = job.model_copy(update={"reported_version": 0})
+    if seen.report is not None:
+        job = heard(job, seen.report, seen.reported_version, now, limits)
+    if job.state in ENDS:
+        return job
+    job = job.model_copy(
+        update={
+            "reported_version": seen.reported_version,
+            "ticket_expires_at": seen.ticket_expires_at or job.ticket_expires_at,
+            "silent_since": (job.silent_since or now) if seen.connected else None,
+        }
+    )
+    if _says_installed(job, seen) and _is_there(job, seen.installed):
+        return _succeeded(job, now)
+    if now >= _ends_at(job, limits):
+        return ended(job, JobState.TIMED_OUT, reasons.too_late(job, limits.order_life), now)
+    if job.state is JobState.QUEUED or job.silent_since is None:
+        return job
+    if now < job.silent_since + limits.wait(job.state):
+        return job
+    return _silent(job, seen, now, limits)
+
+
+def wants_order(job: Job, seen: Seen, now: datetime, limits: Limits) -> bool:
+    """Whether the desired property is to be written, with a fresh ticket."""
+    if job.state in ENDS or job.state is JobState.INSTALLING:
+        return False
+    if job.state is JobState.QUEUED:
+        return job.retry_at is None or job.retry_at <= now
+    if seen.ordered != job.id:
+        return True
+    renew_at = _renew_at(seen.ticket_expires_at, limits)
+    return seen.connected and (renew_at is None or renew_at <= now)
+
+
+def sent(job: Job, expires_at: datetime, now: datetime) -> Job:
+    """The job after its order was written, with a ticket of this expiry."""
+    job = job.model_copy(update={"ticket_expires_at": expires_at, "retry_at": None})
+    if job.state is not JobState.QUEUED:
+        return job
+    connected = job.silent_since is not None
+    job = job.model_copy(update={"silent_since": now if connected else None})
+    return _moved(job, JobState.SENT, now, "" if connected else reasons.OFFLINE)
+
+
+def connected(job: Job) -> Job:
+    """The job after its gateway connected: it has all its time to answer again."""
+    return job.model_copy(update={"silent_since": None})
+
+
+def ended(job: Job, state: JobState, reason: str, now: datetime) -> Job:
+    """The job at its end, which is one of `ENDS`. One that had its end keeps that."""
+    if job.state in ENDS:
+        return job
+    return _moved(job, state, now, reason, retry_at=None, silent_since=None, finished_at=now)
+
+
+def claimed(job: Job, now: datetime) -> Job:
+    """The job while somebody looks at it; who it was is of no matter, for the ETag decides."""
+    return job.model_copy(update={"due_at": now + CLAIM})
+
+
+def scheduled(job: Job, now: datetime, limits: Limits) -> Job:
+    """The job with the time when somebody must look at it; at once where it has just ended."""
+    return job.model_copy(update={"due_at": _due_at(job, now, limits)})
+
+
+def _due_at(job: Job, now: datetime, limits: Limits) -> datetime:
+    if job.state in ENDS:
+        return now
+    moments = [_ends_at(job, limits)]
+    if job.state is JobState.QUEUED:
+        moments.append(job.retry_at or now)
+    elif job.silent_since is None:
+        moments.append(now + LOOK_WHILE_AWAY)
+    else:
+        moments.append(job.silent_since + limits.wait(job.state))
+        renew_at = _renew_at(job.ticket_expires_at, limits)
+        if renew_at is not None and job.state is not JobState.INSTALLING:
+            moments.append(renew_at)
+    return min(moments)
+
+
+def _progressed(job: Job, state: JobState, percent: int, now: datetime) -> Job:
+    if job.state is not state:
+        return _moved(job, state, now, percent=percent, retry_at=None)
+    if job.percent == percent:
+        return job
+    last = job.steps[-1].model_copy(update={"percent": percent})
+    return job.model_copy(update={"percent": percent, "steps": [*job.steps[:-1], last]})
+
+
+def _failed(job: Job, error: str, now: datetime, limits: Limits) -> Job:
+    if job.state is JobState.QUEUED and job.attempt > 1:
+        return job  # it says once more what is known
+    if job.ticket_expires_at is not None and job.ticket_expires_at <= now:
+        return _moved(job, JobState.QUEUED, now, reasons.EXPIRED_ADDRESS, retry_at=now)
+    if job.attempt >= limits.attempts:
+        return ended(job, JobState.FAILED, reasons.failed(limits.attempts, error), now)
+    pause = limits.pause(job.attempt)
+    reason = reasons.tried_again(job, limits.attempts, error, pause)
+    return _next_attempt(job, now, reason, now + pause)
+
+
+def _silent(job: Job, seen: Seen, now: datetime, limits: Limits) -> Job:
+    wait = limits.wait(job.state)
+    if job.state is JobState.INSTALLING:
+        if _is_there(job, seen.installed):  # what it said last may have been lost with its memory
+            return _succeeded(job, now)
+        if _says_installed(job, seen):
+            return ended(job, JobState.FAILED, reasons.not_there(job, seen.installed), now)
+    if job.attempt >= limits.attempts:
+        return ended(job, JobState.TIMED_OUT, reasons.given_up(job, wait, limits.attempts), now)
+    return _next_attempt(job, now, reasons.silent(job, wait, limits.attempts), now)
+
+
+def _next_attempt(job: Job, now: datetime, reason: str, retry_at: datetime) -> Job:
+    return _moved(
+        job,
+        JobState.QUEUED,
+        now,
+        reason,
+        attempt=job.attempt + 1,
+        percent=0,
+        retry_at=retry_at,
+    )
+
+
+def _succeeded(job: Job, now: datetime) -> Job:
+    job = job.model_copy(update={"percent": 100})
+    return ended(job, JobState.SUCCEEDED, reasons.installed(job), now)
+
+
+def _moved(job: Job, state: JobState, now: datetime, reason: str = "", **fields: object) -> Job:
+    job = job.model_copy(update={"state": state, "state_at": now, "reason": reason, **fields})
+    step = JobStep(state=state, at=now, reason=reason, percent=job.percent, attempt=job.attempt)
+    steps = [*job.steps, step]
+    if len(steps) > MAX_STEPS:
+        steps = [*steps[:FIRST_STEPS], *steps[FIRST_STEPS + 1 :]]
+    return job.model_copy(update={"steps": steps})
+
+
+def _says_installed(job: Job, seen: Seen) -> bool:
+    report = seen.report
+    return report is not None and report.job == job.id and report.state is JobState.SUCCEEDED
+
+
+def _is_there(job: Job, installed: Installed) -> bool:
+    if installed.version != job.version:
+        return False
+    return job.kind is JobKind.FIRMWARE or installed.name == job.name
+
+
+def _ends_at(job: Job, limits: Limits) -> datetime:
+    return job.created_at + limits.order_life
+
+
+def _renew_at(expires_at: datetime | None, limits: Limits) -> datetime | None:
+    """When an address is old enough to be replaced."""
+    return expires_at - limits.ticket_life / 2 if expires_at is not None else None

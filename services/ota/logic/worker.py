@@ -1,0 +1,251 @@
+"""Moves jobs on: looks at the device's twin, orders, decides, tidies up at the end.
+
+Whoever looks at a job first moves its `due_at` 20 seconds ahead: nobody else comes meanwhile, and
+somebody does where this process is killed. Nothing depends on being the only one: what is written
+into the twin or the job is written under the ETag of what was read.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pydantic import SecretStr
+
+from services.ota import metrics
+from services.ota.logic import job_rules as rules
+from services.ota.logic import reasons, tickets
+from services.ota.logic.endings import entry_of
+from services.ota.logic.installables import Installables
+from services.ota.logic.job_rules import Limits, Seen
+from services.ota.logic.ownership import is_still_theirs
+from services.ota.logic.reports import PROPERTIES, read_installed, read_report, read_version
+from services.ota.store.gateways import Gateways
+from services.ota.store.jobs import PAGE, Held, Jobs
+from services.ota.store.timeline import Timeline
+from shared.errors import NotFound, Unavailable
+from shared.iothub import DeviceTwin, IotHub
+from shared.iothub_refusals import TwinChanged
+from shared.schemas.jobs import ENDS, Job, JobState
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 8  # jobs; IoT Hub's client has four threads
+MAX_WOKEN = 200  # jobs that wait for their look; what comes above is found by its `due_at`
+TRIES = 10  # at a job that changes while it is looked at
+
+
+@dataclass(frozen=True)
+class Stores:
+    """What jobs are made of."""
+
+    jobs: Jobs
+    gateways: Gateways
+    timeline: Timeline
+    installables: Installables
+    hub: IotHub
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where gateways download: the setting `ota_public_url`, and the key that tickets are made
+    with."""
+
+    public_url: str
+    ticket_key: SecretStr
+
+    def of(self, job: Job, expires_at: datetime) -> str:
+        """An address that only this job's device can use, until then."""
+        ticket = tickets.make(
+            self.ticket_key,
+            user_id=job.user_id,
+            device_id=job.device_id,
+            job_id=job.id,
+            sha256=job.sha256,
+            expires_at=expires_at,
+        )
+        return tickets.address(self.public_url, job.device_id, job.id, ticket)
+
+    def expiry(self, address: object) -> datetime | None:
+        """When an address expires; None where it is none of ours."""
+        try:
+            return tickets.read(self.ticket_key, str(address).rpartition("?ticket=")[2]).expires_at
+        except tickets.BadTicket:
+            return None
+
+
+def utc_now() -> datetime:
+    """The clock of jobs."""
+    return datetime.now(UTC)
+
+
+class Worker:
+    """One for each process; `scan` is what it does by itself (services/ota/logic/work.py)."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        limits: Limits,
+        addresses: Addresses,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.stores = stores
+        self.limits = limits
+        self.clock = clock
+        self.working = False  # whether what is woken will be looked at
+        self._addresses = addresses
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._tasks: set[asyncio.Task[bool]] = set()
+
+    def wake(self, job: Job) -> None:
+        """Look at a job soon, as far as this process can; else its `due_at` brings somebody."""
+        if not self.working or len(self._tasks) >= MAX_WOKEN:
+            return
+        task = asyncio.create_task(self._come(job.user_id, job.id))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def scan(self) -> bool:
+        """Look at the jobs of one page that are due; whether there may be more."""
+        found = await self.stores.jobs.due(self.clock())
+        random.shuffle(found)  # other processes look at the same ones
+        looked = await asyncio.gather(*(self._come(*each) for each in found))
+        return len(found) >= PAGE and all(looked)
+
+    async def finish(self) -> None:
+        """End what runs: others come when its claims have run out."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def look(
+        self, user_id: str, job_id: str, *, if_due: bool = False, connected: bool = False
+    ) -> None:
+        """Do what is to be done about a job now. Raises Unavailable.
+
+        `if_due`: not where somebody else has taken it. `connected`: its gateway did just now.
+        """
+        for _ in range(TRIES):
+            held = await self.stores.jobs.get(user_id, job_id)
+            if held is None or held.job.due_at is None:
+                return  # it never needs anybody again
+            now = self.clock()
+            if if_due and held.job.due_at > now:
+                return
+            job = rules.connected(held.job) if connected else held.job
+            claimed = await self.stores.jobs.replace(held, rules.claimed(job, now))
+            if claimed is not None and await self._step(claimed, connected=connected):
+                metrics.LOOKS.labels("done").inc()
+                return
+            if claimed is None and if_due:
+                return
+            if_due = connected = False
+            await asyncio.sleep(random.uniform(0, 0.02))  # noqa: S311  others write too
+        metrics.LOOKS.labels("contended").inc()
+
+    async def _come(self, user_id: str, job_id: str) -> bool:
+        """Whether it was looked at, or taken by somebody else."""
+        try:
+            async with self._slots:
+                await self.look(user_id, job_id, if_due=True)
+        except Unavailable as error:
+            metrics.LOOKS.labels("unavailable").inc()
+            log.warning("a job waits", extra={"job_id": job_id, "reason": str(error)})
+        except Exception:
+            metrics.LOOKS.labels("failed").inc()
+            log.exception("a job could not be looked at", extra={"job_id": job_id})
+        else:
+            return True
+        return False
+
+    async def _step(self, held: Held, *, connected: bool) -> bool:
+        """False where something changed meanwhile: read again."""
+        twin = await self._twin(held.job)
+        # Read after the twin, so that a pairing that ends changes the twin's ETag.
+        gateway = await self.stores.gateways.get(held.job.device_id)
+        now = self.clock()
+        if twin is None:
+            job = rules.ended(held.job, JobState.FAILED, reasons.UNKNOWN_DEVICE, now)
+        elif not is_still_theirs(gateway, held.job):
+            job = rules.ended(held.job, JobState.CANCELLED, reasons.UNPAIRED, now)
+        else:
+            seen = self._seen(held.job, twin, connected=connected)
+            job = rules.looked_at(held.job, seen, now, self.limits)
+            if rules.wants_order(job, seen, now, self.limits):
+                try:
+                    job = await self._order(job, twin)
+                except (TwinChanged, NotFound):
+                    return False
+        if job.state in ENDS:
+            return await self._end(held, job, twin)
+        scheduled = rules.scheduled(job, now, self.limits)
+        return await self.stores.jobs.replace(held, scheduled) is not None
+
+    def _seen(self, job: Job, twin: DeviceTwin, *, connected: bool) -> Seen:
+        ordered = twin.desired.get(PROPERTIES[job.kind])
+        if not isinstance(ordered, dict):
+            ordered = {}
+        is_ours = ordered.get("job") == job.id
+        return Seen(
+            connected=connected or twin.status == "Connected",
+            reported_version=read_version(twin.reported),
+            report=read_report(twin.reported.get(PROPERTIES[job.kind])),
+            installed=read_installed(job.kind, twin.reported),
+            ordered=str(ordered.get("job", "")),
+            ticket_expires_at=self._addresses.expiry(ordered.get("url")) if is_ours else None,
+        )
+
+    async def _order(self, job: Job, twin: DeviceTwin) -> Job:
+        """Write the desired property. Raises TwinChanged, NotFound."""
+        found = await self.stores.installables.of_job(job)
+        now = self.clock()
+        if found is None:
+            return rules.ended(job, JobState.CANCELLED, reasons.GONE, now)
+        expires_at = (now + self.limits.ticket_life).replace(microsecond=0)
+        order = {
+            "job": job.id,
+            "name": job.name,
+            "version": job.version,
+            "url": self._addresses.of(job, expires_at),
+            "size": job.size,
+            "md5": job.md5,
+            "sha256": job.sha256,
+            "signature": self.stores.installables.signature(job, found),
+        }
+        await self._patch(job, order, twin)
+        metrics.SENT.labels(job.kind).inc()
+        return rules.sent(job, expires_at, now)
+
+    async def _end(self, held: Held, job: Job, twin: DeviceTwin | None) -> bool:
+        """The end first, then what follows from it; until that is done the job stays due."""
+        if held.job.state not in ENDS:
+            written = await self.stores.jobs.replace(held, job)
+            if written is None:
+                return False
+            held = written
+        await self.stores.timeline.add(entry_of(job))
+        if twin is not None and self._seen(job, twin, connected=False).ordered == job.id:
+            try:
+                await self._patch(job, None, twin)
+            except TwinChanged:
+                return False
+            except NotFound:
+                log.info("IoT Hub does not know the gateway any more", extra={"job_id": job.id})
+        done = await self.stores.jobs.replace(held, job.model_copy(update={"due_at": None}))
+        if done is None:
+            return False
+        metrics.ENDED.labels(job.kind, job.state).inc()
+        log.info("a job ended", extra={"job_id": job.id, "state": job.state, "why": job.reason})
+        return True
+
+    async def _twin(self, job: Job) -> DeviceTwin | None:
+        try:
+            return await self.stores.hub.get_twin(job.device_id)
+        except NotFound:
+            return None
+
+    async def _patch(self, job: Job, value: object, twin: DeviceTwin) -> None:
+        desired = {PROPERTIES[job.kind]: value}
+        await self.stores.hub.patch_twin(job.device_id, desired=desired, etag=twin.etag)
