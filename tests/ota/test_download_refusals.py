@@ -217,6 +217,7 @@ async def test_a_device_that_changed_hands_gets_nothing(
 @pytest.mark.parametrize("kind", ["app", "firmware"])
 async def test_a_blob_that_was_changed_is_not_handed_out(
     gateways: httpx.AsyncClient,
+    client: httpx.AsyncClient,
     resources: ApiResources,
     ota: Resources,
     alice: Customer,
@@ -239,6 +240,9 @@ async def test_a_blob_that_was_changed_is_not_handed_out(
     first, second = await records(ota, whose, "tamperedBlob", began)
     assert (first.actor_kind, first.device_ids) == ("device", [pump.device_id])
     assert (second.actor_kind, second.device_ids) == ("stranger", [])
+    if kind == "app":
+        shown = await client.get(f"{alice.base}/audit", params={"operation": "tamperedBlob"})
+        assert [each["id"] for each in shown.json()["items"]] == [second.id, first.id]
 
 
 async def test_a_blob_that_is_gone_is_not_found(

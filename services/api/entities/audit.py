@@ -29,12 +29,18 @@ class AuditRecord(BaseModel):
 
     id: str = Field(description="Opaque.")
     at: datetime = Field(description="When it was done or refused.")
-    actor_kind: Literal["key", "person", "operator"] = Field(
-        description="An API key, a person, or the platform's operator."
+    actor_kind: Literal["key", "person", "operator", "device", "stranger"] = Field(
+        description="An API key, a person, the platform's operator, a device that proved that it "
+        "is one, or somebody who proved nothing."
     )
-    actor_id: str = Field(description="The APIKEY's or PERSON's `id`; \"\" for the operator.")
+    actor_id: str = Field(
+        description="The APIKEY's, PERSON's or device's `id`; \"\" for the others."
+    )
     actor_name: str = Field(description="The key's name or the person's username, then.")
-    operation: str = Field(description="The call's operation id in this reference.")
+    operation: str = Field(
+        description="The call's operation id in this reference. Of downloads that were refused: "
+        "`downloadRefused` (by key), `ticketRefused`, `tamperedBlob`."
+    )
     targets: dict[str, str] = Field(
         description="Ids in the path, by their names there, and `made`: of what was made."
     )
