@@ -5,7 +5,7 @@ import asyncio
 import hashlib
 import uuid
 from base64 import b64decode, b64encode
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,75 +17,27 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from services.ota.documents import Upload
 from services.ota.logic.uploads import OLD, sweep
 from services.ota.resources import Resources
-from shared.schemas.artifacts import AppDocument, AppVersionDocument, FirmwareDocument
+from shared.schemas.artifacts import AppDocument, FirmwareDocument
 from stack.local import LocalStack
 from tests.known_secrets import keep
-
-BINARY = {"Content-Type": "application/octet-stream"}
-LIMIT = 256 * 1024
-USER = "u00artifacts"
-BASE = f"/internal/accounts/{USER}/apps"
-
-
-async def make_app(ota_client: httpx.AsyncClient, name: str = "Pump control") -> AppDocument:
-    reply = await ota_client.post(BASE, json={"id": str(uuid.uuid4()), "name": name})
-    assert reply.status_code == 201, reply.text
-    return AppDocument.model_validate_json(reply.content)
+from tests.ota.artifact_calls import (
+    BASE,
+    BINARY,
+    LIMIT,
+    USER,
+    blobs_of,
+    intents,
+    make_app,
+    nothing_is_left,
+    refused,
+    upload,
+    uploaded,
+)
 
 
 @pytest.fixture
 async def app(ota_client: httpx.AsyncClient) -> AppDocument:
     return await make_app(ota_client)
-
-
-async def upload(
-    ota_client: httpx.AsyncClient, app: AppDocument, body: Any, **more: Any
-) -> httpx.Response:
-    headers = more.pop("headers", {})
-    reply = await ota_client.post(
-        f"{BASE}/{app.id}/versions",
-        params={"version": "1.0.0", "name": "pump.bin", "note": "New."} | more,
-        content=body,
-        headers=BINARY | headers,
-    )
-    if reply.status_code == 201:
-        keep(reply.json()["download_key"])
-    return reply
-
-
-async def uploaded(
-    ota_client: httpx.AsyncClient, app: AppDocument, body: Any, **more: Any
-) -> AppVersionDocument:
-    reply = await upload(ota_client, app, body, **more)
-    assert reply.status_code == 201, reply.text
-    return AppVersionDocument.model_validate_json(reply.content)
-
-
-def refused(reply: httpx.Response, status: int) -> str:
-    assert reply.status_code == status, reply.text
-    assert list(reply.json()) == ["error"]
-    sentence: str = reply.json()["error"]
-    return sentence
-
-
-async def blobs_of(ota: Resources, prefix: str) -> set[str]:
-    """Blobs, also such as have blocks alone."""
-    found = ota.stores.blobs.container.list_blobs(
-        name_starts_with=prefix, include=["uncommittedblobs"]
-    )
-    return {blob.name async for blob in found}
-
-
-async def nothing_is_left(ota: Resources, app: AppDocument, kept: Iterable[str] = ()) -> None:
-    """No blob, no blocks, no intent, no document, but what was there before."""
-    assert await blobs_of(ota, f"apps/{USER}/") == set(kept)
-    intents = ota.stores.uploads.container.query_items(
-        "SELECT * FROM c WHERE c.partition = @user",
-        parameters=[{"name": "@user", "value": USER}],
-    )
-    assert [item async for item in intents] == []
-    versions = await ota.stores.apps.versions(USER, app.id)
-    assert {each.version.filepath for each in versions} <= set(kept)
 
 
 @pytest.fixture
@@ -107,7 +59,7 @@ async def test_a_version_is_kept_with_its_hashes_and_a_signature(
     assert len(made.download_key) == 64
     blob = ota.stores.blobs.container.get_blob_client(made.filepath)
     properties = await blob.get_blob_properties()
-    assert properties.content_settings.content_md5 == hashlib.md5(body).digest()
+    assert bytes(properties.content_settings.content_md5 or b"") == hashlib.md5(body).digest()
     assert properties.etag == made.blob_etag
     assert await (await blob.download_blob()).readall() == body
     held = await ota.stores.apps.app(USER, app.id)
@@ -204,18 +156,10 @@ async def test_an_upload_that_is_cut_off_leaves_nothing(
     await nothing_is_left(ota, app, before)
 
 
-async def _intents(ota: Resources) -> list[str]:
-    found = ota.stores.uploads.container.query_items(
-        "SELECT VALUE c.id FROM c WHERE c.partition = @user",
-        parameters=[{"name": "@user", "value": USER}],
-    )
-    return [str(item) async for item in found]
-
-
 async def _until(ota: Resources, *, begun: bool) -> None:
     async with asyncio.timeout(10):
         while True:
-            if bool(await _intents(ota)) is begun:
+            if bool(await intents(ota)) is begun:
                 return
             await asyncio.sleep(0.02)
 
