@@ -91,6 +91,9 @@ OPERATIONS: Mapping[str, Operation] = MappingProxyType(
         "sendNewFirmware": Operation(
             "POST", "/devices/{deviceid}/newfirmware/{firmwareid}/NOW", once=True
         ),
+        "listJobs": Operation("GET", "/jobs"),
+        "getJob": Operation("GET", "/jobs/{jobid}"),
+        "cancelJob": Operation("DELETE", "/jobs/{jobid}"),
         # the account, its queue and its keys
         "getAccount": Operation("GET", "/account"),
         "updateAccount": Operation("PATCH", "/account"),

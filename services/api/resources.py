@@ -21,6 +21,7 @@ from services.api.store.gateways import Gateways
 from services.api.store.group_members import GroupMembers
 from services.api.store.groups import Groups
 from services.api.store.idempotency import Idempotency
+from services.api.store.jobs import Jobs
 from services.api.store.ledgers import Ledgers
 from services.api.store.namespaces import Namespaces
 from services.api.store.notifications import Notifications
@@ -44,6 +45,7 @@ from shared.database import (
     GATEWAYS,
     GROUPS,
     IDEMPOTENCY,
+    JOBS,
     NAMESPACES,
     NOTIFICATIONS,
     PARKED,
@@ -86,6 +88,7 @@ class Resources:
     timeline: Timeline
     apps: Apps
     firmware: FirmwareVersions
+    jobs: Jobs
     ota: Ota
     namespaces: Namespaces
     key_uses: UsageLog
@@ -158,6 +161,7 @@ async def open_resources(settings: ApiSettings) -> AsyncIterator[Resources]:
             timeline=Timeline(database.get_container_client(TIMELINE.name)),
             apps=Apps(database.get_container_client(APPS.name)),
             firmware=FirmwareVersions(database.get_container_client(FIRMWARE.name)),
+            jobs=Jobs(database.get_container_client(JOBS.name)),
             ota=ota,
             namespaces=Namespaces(database.get_container_client(NAMESPACES.name)),
             key_uses=UsageLog(usage),

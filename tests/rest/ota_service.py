@@ -26,6 +26,7 @@ from starlette.routing import Route
 
 from services.api.resources import Resources
 from shared.schemas.artifacts import AppDocument, AppVersionDocument, FirmwareDocument
+from shared.schemas.jobs import ENDS, Job, JobKind, JobState, JobStep
 
 KEY = "5ec4e7" * 8  # that the api and the OTA service share
 DOWNLOAD_KEY = "d0" * 32
@@ -61,6 +62,7 @@ class OtaService:
             ("DELETE", f"{version}/{{version_id}}", self.delete_version),
             ("POST", f"{device}/app-orders", self.order),
             ("POST", f"{device}/firmware-orders", self.order),
+            ("POST", f"{ACCOUNT}/jobs/{{job_id}}/cancel", self.cancel),
             ("POST", "/internal/firmware", self.upload_firmware),
             ("DELETE", "/internal/firmware/{firmware_id}", self.delete_firmware),
         ]
@@ -186,8 +188,65 @@ class OtaService:
         }
 
     async def order(self, request: Request) -> Response:
-        self.orders.append(request.path_params | await request.json())
+        order = request.path_params | await request.json()
+        self.orders.append(order)
+        job = await self._job(order)
+        with suppress(CosmosResourceExistsError):
+            await self.resources.jobs.container.create_item(job.model_dump(mode="json"))
         return JSONResponse({"result": "ordered"})
+
+    async def _job(self, order: dict[str, Any]) -> Job:
+        now = datetime.now(UTC)
+        artifact: AppVersionDocument | FirmwareDocument | None
+        if "app_id" in order:
+            artifact = await self.resources.apps.version(
+                order["user_id"], order["app_id"], order["version_id"]
+            )
+        else:
+            artifact = await self.resources.firmware.get(order["firmware_id"])
+        assert artifact is not None
+        return Job(
+            **{name: order[name] for name in ("id", "user_id", "device_id", "ordered_by")},
+            kind=JobKind.APP if "app_id" in order else JobKind.FIRMWARE,
+            paired_at=now,
+            app_id=order.get("app_id", ""),
+            artifact_id=artifact.id,
+            md5=artifact.sig_md5,
+            **artifact.model_dump(
+                include={"name", "version", "size", "sha256", "filepath", "blob_etag"}
+            ),
+            created_at=now,
+            state_at=now,
+            steps=[JobStep(state=JobState.QUEUED, at=now)],
+        )
+
+    async def cancel(self, request: Request) -> Response:
+        path = request.path_params
+        job = await self.resources.jobs.get(path["user_id"], path["job_id"])
+        if job is None:
+            return _error(404, "There is none.")
+        if job.state in {*ENDS, JobState.INSTALLING}:
+            return _error(409, f"The job is {job.state} already.")
+        by = (await request.json())["cancelled_by"]
+        await self.move(job, JobState.CANCELLED, f"Cancelled by {by}.")
+        return JSONResponse({"result": "cancelled"})
+
+    async def move(self, job: Job, state: JobState, reason: str = "", percent: int = 0) -> Job:
+        """The job in another state, stored."""
+        now = datetime.now(UTC)
+        step = JobStep(state=state, at=now, reason=reason, percent=percent)
+        moved = job.model_copy(
+            update={
+                "state": state,
+                "state_at": now,
+                "reason": reason,
+                "percent": percent,
+                "steps": [*job.steps, step],
+                "finished_at": now if state in ENDS else None,
+            }
+        )
+        await self.resources.jobs.container.upsert_item(moved.model_dump(mode="json"))
+        return moved
 
 
 def _error(status: int, sentence: str) -> JSONResponse:

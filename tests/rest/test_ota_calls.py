@@ -24,6 +24,7 @@ from services.api.store.ota import open_ota
 from shared.errors import Unavailable
 from shared.schemas.accounts import Scope
 from shared.schemas.artifacts import FirmwareDocument
+from shared.schemas.jobs import JobState
 from stack.local import LocalStack
 from tests.api.customers import Customer
 from tests.api.test_api_refusals import UNKNOWN, assert_error
@@ -317,10 +318,11 @@ async def test_orders_reach_the_service_once(
     for _ in range(2):
         reply = await api.post(f"{device}/newapp/{app_id}/{version}", headers=key)
         assert (reply.status_code, reply.json()) == (200, {"result": "ordered"})
+        job_id = reply.headers["location"].removeprefix(f"{alice.base}/jobs/")
     (order,) = ota.orders
+    assert order["id"] == job_id
     assert (order["user_id"], order["device_id"]) == (alice.user_id, pump.device_id)
     assert (order["app_id"], order["version_id"]) == (app_id, version)
-    assert order["id"]
     assert order["ordered_by"]
     reply = await api.post(f"{device}/newfirmware/{firmware}/NOW")
     assert reply.json() == {"result": "ordered"}
@@ -329,6 +331,29 @@ async def test_orders_reach_the_service_once(
     assert_error(await api.post(f"{device}/newapp/none/{version}"), 404)
     assert_error(await api.post(f"{device}/newfirmware/none/NOW"), 404)
     assert len(ota.orders) == 2
+
+
+async def test_an_order_can_be_taken_back_until_it_installs(
+    api: httpx.AsyncClient,
+    ota: OtaService,
+    resources: Resources,
+    alice: Customer,
+    reader: Customer,
+    pump: Manufactured,
+    app_id: str,
+) -> None:
+    version = (await upload(api, alice, app_id, b"x")).json()["id"]
+    order = f"{alice.base}/devices/{pump.device_id}/newapp/{app_id}/{version}"
+    job_id = (await api.post(order)).headers["location"].rpartition("/")[2]
+    assert_error(await api.delete(f"{reader.base}/jobs/{job_id}"), 403)
+    cancelled = (await api.delete(f"{alice.base}/jobs/{job_id}")).json()
+    assert (cancelled["state"], cancelled["reason"]) == ("cancelled", "Cancelled by first.")
+    assert_error(await api.delete(f"{alice.base}/jobs/{job_id}"), 409)
+    installing = (await api.post(order)).headers["location"].rpartition("/")[2]
+    job = await resources.jobs.get(alice.user_id, installing)
+    assert job is not None
+    await ota.move(job, JobState.INSTALLING)
+    assert_error(await api.delete(f"{alice.base}/jobs/{installing}"), 409)
 
 
 async def test_firmware_is_listed_newest_first_and_by_type(

@@ -19,6 +19,7 @@ CUSTOMER = "/api/user/{userid}/{webapi_key}"
 UNKNOWN = {
     "deviceid": f"X400_{'0' * 40}",
     "messageid": "00000000-0000-4000-8000-000000000000",
+    "jobid": "00000000-0000-4000-8000-000000000000",
     "keyid": "0" * 16,
 }
 # Where else an id of a path may stand: in a query or a body.

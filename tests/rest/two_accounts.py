@@ -3,6 +3,7 @@
 import asyncio
 import json
 import secrets
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from services.api.logic import pairing
 from services.api.resources import Resources
 from shared.schemas.artifacts import AppDocument, AppVersionDocument
 from shared.schemas.documents import GroupDocument
+from shared.schemas.jobs import Job, JobKind
 from tests.access.persons import join
 from tests.api.customers import Customer, new_customer, new_gateway, pairing_request
 from tests.api.parking import Parking
@@ -73,6 +75,7 @@ async def populated(
         "parkedid": parked.id,
         "appid": app,
         "appversionid": version,
+        "jobid": await _job(resources, customer.user_id, gateway.device_id, mark),
         "personid": person.person_id,
         "sessionid": person.session_id,
         "messageid": order.headers["Location"].rpartition("/")[2],
@@ -93,6 +96,7 @@ async def everything_of(resources: Resources, side: Side) -> str:
         (resources.notifications.container, user_id),
         (resources.parked.container, user_id),
         (resources.apps.container, user_id),
+        (resources.jobs.container, user_id),
         (resources.sessions.container, user_id),
         (resources.audit.container, user_id),
         (resources.idempotency.container, user_id),
@@ -140,6 +144,30 @@ async def _app(resources: Resources, user_id: str, mark: str, key: str) -> tuple
     for document in (app, version):
         await resources.apps.container.create_item(document.model_dump(mode="json"))
     return app.id, version.id
+
+
+async def _job(resources: Resources, user_id: str, device_id: str, mark: str) -> str:
+    now = datetime.now(UTC)
+    job = Job(
+        id=str(uuid.uuid4()),
+        user_id=user_id,
+        kind=JobKind.APP,
+        device_id=device_id,
+        paired_at=now,
+        artifact_id=mark,
+        name=mark,
+        version="1.0.0",
+        size=1,
+        md5="",
+        sha256="",
+        filepath=mark,
+        blob_etag="",
+        ordered_by=mark,
+        created_at=now,
+        state_at=now,
+    )
+    await resources.jobs.container.create_item(job.model_dump(mode="json"))
+    return job.id
 
 
 async def _settled(client: httpx.AsyncClient, side: Side) -> None:

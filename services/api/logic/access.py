@@ -51,6 +51,8 @@ _OPERATIONS: Mapping[Scope, tuple[str, ...]] = MappingProxyType(
             "getAppVersion",
             "listFirmware",
             "getFirmware",
+            "listJobs",
+            "getJob",
             "listParkedMessages",
             "getParkedMessage",
         ),
@@ -83,6 +85,7 @@ _OPERATIONS: Mapping[Scope, tuple[str, ...]] = MappingProxyType(
             "deleteApp",
             "uploadAppVersion",
             "deleteAppVersion",
+            "cancelJob",
         ),
         Scope.ADMIN: (
             "updateAccount",

@@ -16,7 +16,7 @@ _KEY_ID = re.compile(r"[0-9a-f]{16}")
 # Neither "." nor "..": in a URL these are no names.
 _OTA_ID = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9_.-]{1,64}")
 _RECORD_ID = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9_.-]{1,255}")
-_MESSAGE_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DEVICE_KEY = re.compile(r"[0-9A-Za-z]{64}")
 
 
@@ -115,11 +115,18 @@ def check_record_id(text: str) -> str:
 
 def is_message_id(text: str) -> bool:
     """Whether a text could be the id of a user message."""
-    return _MESSAGE_ID.fullmatch(text) is not None
+    return _UUID.fullmatch(text) is not None
 
 
 def check_message_id(text: str) -> str:
     """The id of a user message, a UUID. Raises InvalidRequest."""
     if not is_message_id(text):
         raise InvalidRequest("The id of a user message is a UUID in lower case.")
+    return text
+
+
+def check_job_id(text: str) -> str:
+    """The id of an order over the air, a UUID. Raises InvalidRequest."""
+    if not _UUID.fullmatch(text):
+        raise InvalidRequest("The id of a job is a UUID in lower case.")
     return text

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Request, Response
 
 from services.api.logic import ota
 from services.api.logic.ota import Order, Stores
@@ -10,6 +10,7 @@ from services.api.routes.artifacts import AppId, AppVersionId, FirmwareId
 from services.api.routes.dependencies import Caller, DeviceId, Opened
 from services.api.routes.errors import refusals
 from services.api.routes.idempotency import Idempotent
+from services.api.routes.location import set_location
 from services.api.routes.router import customer_router
 from shared.schemas.contract import Result
 
@@ -41,10 +42,19 @@ Ordered = Annotated[Order, Depends(_order)]
     responses=refusals(400, 401, 403, 404, 409, 413, 429, 501, 503),
 )
 async def send_new_app(
-    stores: Opener, order: Ordered, app_id: AppId, version_id: AppVersionId
+    request: Request,
+    response: Response,
+    *,
+    stores: Opener,
+    order: Ordered,
+    app_id: AppId,
+    version_id: AppVersionId,
 ) -> Result:
-    """Have a device install a version of an app, through the OTA service."""
-    return await ota.order_app(stores, order, app_id, version_id)
+    """Have a device install a version of an app. `Location` is the order's JOB, which tells what
+    becomes of it; an older one for an app that is still open is superseded."""
+    result = await ota.order_app(stores, order, app_id, version_id)
+    set_location(request, response, f"/jobs/{order.order_id}")
+    return result
 
 
 @router.post(
@@ -53,6 +63,16 @@ async def send_new_app(
     summary="Send a new firmware",
     responses=refusals(400, 401, 403, 404, 409, 413, 429, 501, 503),
 )
-async def send_new_firmware(stores: Opener, order: Ordered, firmware_id: FirmwareId) -> Result:
-    """Have a device install a firmware, through the OTA service."""
-    return await ota.order_firmware(stores, order, firmware_id)
+async def send_new_firmware(
+    request: Request,
+    response: Response,
+    *,
+    stores: Opener,
+    order: Ordered,
+    firmware_id: FirmwareId,
+) -> Result:
+    """Have a device install a firmware. `Location` is the order's JOB, which tells what becomes of
+    it; an older one for a firmware that is still open is superseded."""
+    result = await ota.order_firmware(stores, order, firmware_id)
+    set_location(request, response, f"/jobs/{order.order_id}")
+    return result

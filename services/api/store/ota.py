@@ -13,6 +13,7 @@ Under /internal/accounts/{user_id}:
     DELETE /apps/{app_id}/versions/{version_id}                             200 RESULT
     POST   /devices/{device_id}/app-orders         {id, app_id, version_id, ordered_by}   200 RESULT
     POST   /devices/{device_id}/firmware-orders    {id, firmware_id, ordered_by}          200 RESULT
+    POST   /jobs/{job_id}/cancel                   {cancelled_by}           200 RESULT
 
 Of the platform, for its operator:
 
@@ -28,11 +29,12 @@ Of the platform, for its operator:
   Content-Length), cut off where the client's is: what did not end is not kept. Beside it in the
   query: `version` ("a.b.c"), `name`, `note` ("" for none), and for firmware `type`; in the header
   `Content-MD5` what the client says, if it does, and 400 where that is not the body's.
+- An order makes a job of its id (`shared.schemas.jobs`); a newer one of its kind supersedes it.
 - If-Match is Cosmos DB's `_etag` of the app's document: 412 where it is another by now.
 - Refusals carry the ERROR body: 400 for what cannot be, 404 for what the account does not have,
   409 for what contradicts what is there (a version that exists, an app or version that a device is
-  being sent, firmware of another type of gateway, an order while one is under way), 412, 413
-  above the service's own limit, 415, 429 and 503 with Retry-After. These sentences reach the
+  being sent, firmware of another type of gateway, a job that has its end or installs already), 412,
+  413 above the service's own limit, 415, 429 and 503 with Retry-After. These sentences reach the
   customer; anything else becomes a 503.
 """
 
@@ -164,6 +166,11 @@ class Ota:
         order = {"id": order_id, "firmware_id": firmware_id, "ordered_by": ordered_by}
         path = _path(user_id, "devices", device_id, "firmware-orders")
         return _read(Result, await self._call("POST", path, json=order))
+
+    async def cancel_job(self, user_id: str, job_id: str, cancelled_by: str) -> None:
+        """Raises Conflict where the job has its end or its device installs already."""
+        path = _path(user_id, "jobs", job_id, "cancel")
+        await self._call("POST", path, json={"cancelled_by": cancelled_by})
 
     async def upload_firmware(self, gateway_type: str, binary: Binary) -> FirmwareDocument:
         """Raises what reading the binary raises, too; the OTA service keeps nothing then."""
