@@ -4,15 +4,16 @@ import asyncio
 import logging
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from x400 import control
+from x400.cli_updates import fault, update_rows
+from x400.console import DEFAULT_STATE, Device, State, call, fail, out
+from x400.control import ControlError
 from x400.demo import demo
 from x400.running import read_fleet, run
 from x400.settings import GatewaySettings
@@ -28,6 +29,8 @@ Examples, while `make run` is running:
     python -m x400 status                        LED, quota, what is pending
 
     python -m x400 unplug                        pull the cable
+
+    python -m x400 fault cut-download --at 40    let the next update go wrong
 
 A gateway of your own:
 
@@ -45,8 +48,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
-out = Console()
-err = Console(stderr=True)
 
 
 class LevelName(StrEnum):
@@ -57,17 +58,10 @@ class LevelName(StrEnum):
     ALARM = "alarm"
 
 
-State = Annotated[
-    Path, typer.Option("--state", envvar="MYMOTE_X400_STATE", help="The state directory.")
-]
-Device = Annotated[
-    str | None, typer.Option("--device", help="The device id, where several gateways run.")
-]
 Port = Annotated[int | None, typer.Option(help="MQTT port; 8883, or 1883 with --plain.")]
 CaFile = Annotated[Path | None, typer.Option(help="The CA that signed the hub's certificate.")]
 Plain = Annotated[bool, typer.Option("--plain", help="MQTT without TLS, on this machine only.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")]
-DEFAULT_STATE = Path(".run/x400")
 
 
 @app.command("run")
@@ -115,16 +109,19 @@ def fleet(  # noqa: PLR0917 - typer makes options of them
     try:
         gateways = read_fleet(file, shared)
     except OSError as error:
-        raise _fail(f"cannot read {file}: {error.strerror}") from None
+        raise fail(f"cannot read {file}: {error.strerror}") from None
     except ValueError as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
     _run(gateways)
+
+
+app.command()(fault)
 
 
 @app.command()
 def press(state: State = DEFAULT_STATE, device: Device = None) -> None:
     """Press the button: the demo app sends a reading."""
-    answer = _call(state, "press", device)
+    answer = call(state, "press", device)
     if answer["mid"] is None:
         out.print("The button was pressed; the app sent nothing in answer.")
         return
@@ -139,15 +136,15 @@ def notify(
     device: Device = None,
 ) -> None:
     """Send a notification at once."""
-    answer = _call(state, "notify", device, level=level.value, text=text)
+    answer = call(state, "notify", device, level=level.value, text=text)
     later = "" if answer["connected"] else "; it goes out when the gateway is connected again"
     out.print(f"Stored notification {answer['mid']} ({level.value}){later}.")
 
 
 @app.command()
 def status(state: State = DEFAULT_STATE, device: Device = None) -> None:
-    """Show LED, network, pending messages, quota and user messages."""
-    answer = _call(state, "status", device)
+    """Show LED, network, pending messages, quota, user messages and updates."""
+    answer = call(state, "status", device)
     table = Table(show_header=False, box=None)
     used, limit = answer["messages_used"], answer["messages_limit"]
     notified, most = answer["notifications_used"], answer["notifications_limit"]
@@ -161,7 +158,7 @@ def status(state: State = DEFAULT_STATE, device: Device = None) -> None:
         "Messages today": f"{used} of {limit}",
         "Notifications today": f"{notified} of {most}",
         "User messages": f"{answer['user_messages']} of 10, for the app",
-    }
+    } | update_rows(answer)
     for name, value in rows.items():
         table.add_row(name, escape(str(value)))
     out.print(table)
@@ -170,7 +167,7 @@ def status(state: State = DEFAULT_STATE, device: Device = None) -> None:
 @app.command()
 def messages(state: State = DEFAULT_STATE, device: Device = None) -> None:
     """Show the user messages: those that wait, and the last ones the app has read."""
-    answer = _call(state, "messages", device)
+    answer = call(state, "messages", device)
     if not answer["waiting"] and not answer["read"]:
         out.print("No user message has come.")
     for label in ("read", "waiting"):
@@ -181,21 +178,21 @@ def messages(state: State = DEFAULT_STATE, device: Device = None) -> None:
 @app.command()
 def unplug(state: State = DEFAULT_STATE, device: Device = None) -> None:
     """Pull the network cable: messages are kept until `plug`."""
-    _call(state, "unplug", device)
+    call(state, "unplug", device)
     out.print("The network cable is out.")
 
 
 @app.command()
 def plug(state: State = DEFAULT_STATE, device: Device = None) -> None:
     """Put the network cable back."""
-    _call(state, "plug", device)
+    call(state, "plug", device)
     out.print("The network cable is in.")
 
 
 @app.command()
 def reboot(state: State = DEFAULT_STATE, device: Device = None) -> None:
     """Reset the gateway: it connects anew, its app begins again, nothing stored is lost."""
-    _call(state, "reboot", device)
+    call(state, "reboot", device)
     out.print("The gateway resets.")
 
 
@@ -209,10 +206,10 @@ def _run(settings: list[GatewaySettings]) -> None:
 
     try:
         asyncio.run(run(settings, demo, ready))
-    except (control.ControlError, StoreInUseError, ValueError) as error:
-        raise _fail(str(error)) from None
+    except (ControlError, StoreInUseError, ValueError) as error:
+        raise fail(str(error)) from None
     except OSError as error:
-        raise _fail(f"{error.strerror}: {error.filename}") from None
+        raise fail(f"{error.strerror}: {error.filename}") from None
 
 
 def _settings(**options: object) -> GatewaySettings:
@@ -224,19 +221,7 @@ def _settings(**options: object) -> GatewaySettings:
             f"{'.'.join(map(str, one['loc']))}: {one['msg']}"
             for one in error.errors(include_input=False)
         )
-        raise _fail(f"wrong settings: {wrong}") from None
-
-
-def _call(state: Path, command: str, device: str | None, **arguments: Any) -> dict[str, Any]:
-    try:
-        return control.call(state, command, device, **arguments)
-    except control.ControlError as error:
-        raise _fail(str(error)) from None
-
-
-def _fail(text: str) -> typer.Exit:
-    err.print(f"[red]x400:[/red] {escape(text)}", highlight=False, soft_wrap=True)
-    return typer.Exit(1)
+        raise fail(f"wrong settings: {wrong}") from None
 
 
 def _log(*, verbose: bool) -> None:

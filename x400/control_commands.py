@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from x400.errors import ErrorCode, IomoteError
+from x400.faults import Fault
 from x400.gateway import Gateway
 from x400.messages import Kind, Level, Outcome
 
@@ -69,6 +70,9 @@ async def status(gateway: Gateway, _: Answer) -> Answer:
         "notifications_limit": settings.daily_notifications,
         "user_messages": core.inbox.waiting(),
         "app": core.app_name_and_version(),
+        "fwversion": core.fwversion,
+        "updates": core.updates.reports(),
+        "faults": core.updates.faults.json(),
         "settings": core.twin.settings,
         "resets": gateway.resets,
     }
@@ -100,6 +104,22 @@ async def reboot(gateway: Gateway, _: Answer) -> Answer:
     return {}
 
 
+async def fault(gateway: Gateway, request: Answer) -> Answer:
+    """Switch a fault of updates on, or all `off`; `show` only tells. Those that are on."""
+    faults = gateway.core.updates.faults
+    name, at, times = request.get("name"), request.get("at"), request.get("times")
+    if name == "off":
+        faults.clear()
+    elif name in set(Fault):
+        try:
+            faults.arm(Fault(name), times, at)
+        except ValueError as error:
+            raise CommandError(str(error)) from None
+    elif name != "show":
+        raise CommandError(f"there are {', '.join(Fault)}; and off, and show")
+    return {"faults": faults.json()}
+
+
 COMMANDS: dict[str, Callable[[Gateway, Answer], Awaitable[Answer]]] = {
     "press": press,
     "notify": notify,
@@ -108,6 +128,7 @@ COMMANDS: dict[str, Callable[[Gateway, Answer], Awaitable[Answer]]] = {
     "unplug": unplug,
     "plug": plug,
     "reboot": reboot,
+    "fault": fault,
 }
 
 

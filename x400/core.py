@@ -107,9 +107,10 @@ class Core:
         self._broken = False
 
     def start(self, event: Event, detail: str) -> None:
-        """Begin to connect, and note why the Core started."""
+        """Begin to connect, and note why the Core started. Raises ValueError (a CA file)."""
         if not self._settings.plain:
             tls_context(self._settings.ca_file)
+        tls_context(self._settings.ota_ca_file or self._settings.ca_file)
         self._alive = True
         self._began = self._clock()
         self.tell(event, detail)

@@ -20,6 +20,7 @@ class Fault(StrEnum):
 
 
 ONCE = frozenset({Fault.CUT_DOWNLOAD, Fault.POWER_LOSS})  # unless told otherwise
+DEFAULT_CUT = 50  # percent
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Armed:
     """A fault that is on."""
 
     times: int | None  # that it still happens; None: until switched off
-    at: int = 0  # percent, of CUT_DOWNLOAD
+    at: int = 0  # percent; of CUT_DOWNLOAD only
 
 
 class Faults:
@@ -38,9 +39,19 @@ class Faults:
         kept = store.note(NOTE) or {}
         self._armed = {Fault(name): Armed(**values) for name, values in kept.items()}
 
-    def arm(self, fault: Fault, times: int | None, at: int = 0) -> None:
-        """Switch a fault on; without `times` once, or until switched off, by its nature."""
-        armed = Armed(times or (1 if fault in ONCE else None), at)
+    def arm(self, fault: Fault, times: int | None = None, at: int | None = None) -> None:
+        """Switch a fault on. Without `times`: once, or until switched off, by its nature.
+
+        Raises ValueError with what is wrong, IomoteError.
+        """
+        if times is not None and times < 1:
+            raise ValueError("--times is a number from 1; `off` switches off")
+        if at is not None and fault is not Fault.CUT_DOWNLOAD:
+            raise ValueError(f"--at is for {Fault.CUT_DOWNLOAD} only")
+        if at is not None and not 0 <= at < 100:
+            raise ValueError("--at is a percentage from 0 to 99")
+        percent = DEFAULT_CUT if at is None and fault is Fault.CUT_DOWNLOAD else at or 0
+        armed = Armed(times or (1 if fault in ONCE else None), percent)
         self._keep(self._armed | {fault: armed})
 
     def clear(self) -> None:

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from tests.x400.gateways import DEVICE_ID, DEVICE_KEY, MakeSettings, running
 from tests.x400.local_hub import Hub
+from tests.x400.ota_server import OtaServer, public
 from x400.gateway import Gateway
 from x400.settings import GatewaySettings
 
@@ -42,6 +43,9 @@ def make_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeSettin
             "backoff_initial": 0.05,
             "backoff_maximum": 0.2,
             "network_delay": 0.05,
+            "install_time": 0.02,
+            "power_loss": 0.05,
+            "ota_public_keys": [],
         }
         return GatewaySettings(**(values | changes))
 
@@ -60,3 +64,13 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[Gateway]:
     async with running(Gateway(settings)) as gateway:
         await gateway.until_connected(5)
         yield gateway
+
+
+@pytest.fixture
+async def server(settings: GatewaySettings) -> AsyncIterator[OtaServer]:
+    """A server of binaries, whose key the gateway of `settings` trusts."""
+    server = OtaServer()
+    await server.start()
+    settings.ota_public_keys.append(public(server.key))
+    yield server
+    await server.close()

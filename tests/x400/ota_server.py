@@ -131,9 +131,12 @@ class OtaServer:
             response.headers["Content-Range"] = f"bytes {start}-{len(binary) - 1}/{len(binary)}"
         await response.prepare(request)
         end = start + self.trouble.cuts.pop(0) if self.trouble.cuts else len(binary)
-        half = max(len(binary) // 2, start)
+        half = max((len(binary) + 1) // 2, start)
         for begin, stop in ((start, min(half, end)), (min(half, end), end)):
-            await response.write(binary[begin:stop])
+            try:
+                await response.write(binary[begin:stop])
+            except ConnectionError:
+                return response
             served.sent += stop - begin
             await self.flowing.wait()
         if end < len(binary) and request.transport is not None:
