@@ -192,11 +192,12 @@ async def test_an_order_and_a_deletion_at_once_never_both_succeed(
     outcomes = set()
     for number in range(8):
         version = await uploaded(ota_client, app, b"x", version=f"3.0.{number}")
-        ordered, *deletions = await asyncio.gather(
+        ordered, first, second = await asyncio.gather(
             order(version, number * 0.003),
-            *(ota_client.delete(f"{BASE}/{app.id}/versions/{version.id}") for _ in range(2)),
+            ota_client.delete(f"{BASE}/{app.id}/versions/{version.id}"),
+            ota_client.delete(f"{BASE}/{app.id}/versions/{version.id}"),
         )
-        deleted = [reply.status_code for reply in deletions]
+        deleted = [first.status_code, second.status_code]
         assert set(deleted) <= {200, 404, 409}
         gone = await ota.stores.apps.version(USER, version.id) is None
         assert not (ordered and gone)

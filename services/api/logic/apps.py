@@ -73,18 +73,18 @@ async def upload_version(
     stores: Stores,
     user_id: str,
     app_id: str,
-    version: str,
     read: Callable[[], Awaitable[Binary]],
 ) -> AppVersionDocument:
-    """What is wrong already is said before the body is read.
+    """What is wrong already is said before all of the body is read.
 
     Raises NotAvailable, InvalidRequest, NotFound, Conflict, and what `read` and `Ota` raise.
     """
     stores.ota.require_installed()
     await _get(stores.apps, user_id, app_id)
-    if await stores.apps.has_version(user_id, app_id, version):
+    binary = await read()
+    if await stores.apps.has_version(user_id, app_id, binary.version):
         raise Conflict("This app has this version already; a version never changes.")
-    return await stores.ota.upload_version(user_id, app_id, await read())
+    return await stores.ota.upload_version(user_id, app_id, binary)
 
 
 async def delete_version(stores: Stores, user_id: str, app_id: str, version_id: str) -> None:

@@ -18,14 +18,7 @@ from services.api.routes.artifacts import (
     firmware_entity,
     version_entity,
 )
-from services.api.routes.binary import (
-    BINARY_BODY,
-    BinaryName,
-    ContentMd5,
-    Note,
-    Version,
-    read_binary,
-)
+from services.api.routes.binary import ContentMd5, OfVersion, binary_body, read_binary
 from services.api.routes.dependencies import Caller, Opened
 from services.api.routes.errors import refusals
 from services.api.routes.etags import IfMatch, set_etag
@@ -155,7 +148,7 @@ async def list_versions(
     summary="Upload a version of an app",
     status_code=201,
     responses=refusals(400, 401, 403, 404, 408, 409, 413, 415, 429, 501, 503),
-    openapi_extra=BINARY_BODY,
+    openapi_extra=binary_body(),
 )
 async def upload_version(
     request: Request,
@@ -165,23 +158,15 @@ async def upload_version(
     stores: Opener,
     caller: Caller,
     app_id: AppId,
-    version: Version,
-    name: BinaryName = "",
-    note: Note = "",
+    said: OfVersion,
     content_md5: ContentMd5 = None,
 ) -> AppVersion:
-    """The body is the .bin as it is. It is passed on as it comes; where it is cut off, nothing
-    is kept. A version never changes: another one needs another number."""
-    read = partial(
-        read_binary,
-        request,
-        resources.settings.upload_max_bytes,
-        version=version,
-        name=name,
-        note=note,
-        md5=content_md5,
-    )
-    made = await apps.upload_version(stores, caller.user_id, app_id, version, read)
+    """The body is the .bin as it is, or a form (multipart/form-data) with the .bin as its last
+    field, `file`. It is passed on as it comes; where it is cut off, nothing is kept. A version
+    never changes: another one needs another number."""
+    limit = resources.settings.upload_max_bytes
+    read = partial(read_binary, request, limit, said=said, md5=content_md5)
+    made = await apps.upload_version(stores, caller.user_id, app_id, read)
     set_location(request, response, f"/apps/{app_id}/versions/{made.id}")
     return version_entity(made, with_key=caller.principal.full)
 

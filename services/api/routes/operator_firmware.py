@@ -1,19 +1,10 @@
 """Firmware, which all accounts share: its operator lists, uploads and deletes it."""
 
-from typing import Annotated
-
-from fastapi import Query, Request, Response
+from fastapi import Request, Response
 
 from services.api.logic.ota import get_firmware
 from services.api.routes.artifacts import FirmwareId, GatewayType, firmware_entity
-from services.api.routes.binary import (
-    BINARY_BODY,
-    BinaryName,
-    ContentMd5,
-    Note,
-    Version,
-    read_binary,
-)
+from services.api.routes.binary import ContentMd5, OfFirmware, binary_body, read_binary
 from services.api.routes.dependencies import Opened
 from services.api.routes.errors import refusals
 from services.api.routes.operator_access import operator_router
@@ -40,39 +31,23 @@ async def list_firmware(resources: Opened, gateway_type: GatewayType = "") -> li
     summary="Upload a firmware",
     status_code=201,
     responses=refusals(400, 401, 408, 409, 413, 415, 429, 501, 503),
-    openapi_extra=BINARY_BODY,
+    openapi_extra=binary_body(firmware=True),
 )
 async def upload_firmware(
     request: Request,
     response: Response,
     *,
     resources: Opened,
-    gateway_type: Annotated[
-        str,
-        Query(
-            alias="type",
-            pattern=r"^[A-Za-z0-9_-]{1,64}$",
-            description="The type of gateway that it is for.",
-            examples=["X400"],
-        ),
-    ],
-    version: Version,
-    name: BinaryName = "",
-    note: Note = "",
+    said: OfFirmware,
     content_md5: ContentMd5 = None,
 ) -> Firmware:
-    """The body is the .bin as it is. It is passed on as it comes; where it is cut off, nothing
-    is kept. Every account can install it on its gateways of this type."""
+    """The body is the .bin as it is, or a form (multipart/form-data) with the .bin as its last
+    field, `file`. It is passed on as it comes; where it is cut off, nothing is kept. Every account
+    can install it on its gateways of this type."""
     resources.ota.require_installed()
-    binary = await read_binary(
-        request,
-        resources.settings.upload_max_bytes,
-        version=version,
-        name=name,
-        note=note,
-        md5=content_md5,
-    )
-    made = await resources.ota.upload_firmware(gateway_type, binary)
+    limit = resources.settings.upload_max_bytes
+    binary = await read_binary(request, limit, said=said, md5=content_md5, firmware=True)
+    made = await resources.ota.upload_firmware(binary)
     response.headers["Location"] = f"/api/operator/firmware/{made.id}"
     return firmware_entity(made, with_key=True)
 

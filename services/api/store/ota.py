@@ -92,6 +92,7 @@ class Binary:
     version: str
     name: str
     note: str
+    type: str = ""  # of gateways, for firmware
 
     @property
     def headers(self) -> dict[str, str]:
@@ -104,7 +105,8 @@ class Binary:
 
     @property
     def query(self) -> dict[str, str]:
-        return {"version": self.version, "name": self.name, "note": self.note}
+        said = {"version": self.version, "name": self.name, "note": self.note}
+        return said | {"type": self.type} if self.type else said
 
 
 @dataclass(frozen=True)
@@ -172,10 +174,10 @@ class Ota:
         path = _path(user_id, "jobs", job_id, "cancel")
         await self._call("POST", path, json={"cancelled_by": cancelled_by})
 
-    async def upload_firmware(self, gateway_type: str, binary: Binary) -> FirmwareDocument:
+    async def upload_firmware(self, binary: Binary) -> FirmwareDocument:
         """Raises what reading the binary raises, too; the OTA service keeps nothing then."""
-        query = {"type": gateway_type, **binary.query}
-        return _read(FirmwareDocument, await self._upload("/internal/firmware", query, binary))
+        made = await self._upload("/internal/firmware", binary.query, binary)
+        return _read(FirmwareDocument, made)
 
     async def delete_firmware(self, firmware_id: str) -> None:
         """For ever."""
