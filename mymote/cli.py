@@ -13,6 +13,7 @@ from mymote.commands import (
     call,
     device,
     group,
+    job,
     key,
     login,
     message,
@@ -21,6 +22,7 @@ from mymote.commands import (
     pairing,
     parked,
     person,
+    send,
     settings,
     tail,
 )
@@ -60,8 +62,10 @@ device.app.command("pair")(pairing.pair)
 device.app.command("import")(pairing.import_devices)
 device.app.command("send")(message.send)
 device.app.command("messages")(message.list_messages)
-device.app.command("app")(app.send_app)
-device.app.command("firmware")(app.send_firmware)
+device.app.command("app")(send.send_app)
+device.app.command("firmware")(send.send_firmware)
+app.app.command("send")(send.send_app)
+app.firmware_app.command("send")(send.send_firmware)
 
 root.command("login", rich_help_panel=ACCESS)(login.login)
 root.command("join", rich_help_panel=ACCESS)(login.join)
@@ -78,6 +82,7 @@ root.command("tail", rich_help_panel=DAILY)(tail.tail)
 root.add_typer(parked.app, name="parked", rich_help_panel=DAILY)
 root.add_typer(app.app, name="app", rich_help_panel=DAILY)
 root.add_typer(app.firmware_app, name="firmware", rich_help_panel=DAILY)
+root.add_typer(job.app, name="job", rich_help_panel=DAILY)
 root.add_typer(account.app, name="account", rich_help_panel=ACCESS)
 root.add_typer(account.queue_app, name="queue", rich_help_panel=ACCESS)
 root.add_typer(key.app, name="key", rich_help_panel=ACCESS)

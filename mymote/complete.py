@@ -33,6 +33,12 @@ def apps(context: typer.Context, incomplete: str) -> Offered:
     return _begun([(one["id"], one["name"]) for one in found], incomplete)
 
 
+def open_jobs(context: typer.Context, incomplete: str) -> Offered:
+    """As `devices`, of jobs that have not had their end."""
+    found = _ask(context, "listJobs", {"state": "open", "limit": MOST})
+    return _begun([(one["id"], f"{one['name']} {one['version']}") for one in found], incomplete)
+
+
 def api_keys(context: typer.Context, incomplete: str) -> Offered:
     """As `devices`."""
     found = _ask(context, "listKeys", {})

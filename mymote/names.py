@@ -1,4 +1,4 @@
-"""Devices and groups as people call them: by id, by its beginning, or by name."""
+"""Devices, groups, apps as people call them: by id, by its beginning, by name or version."""
 
 import re
 from collections.abc import Sequence
@@ -33,6 +33,40 @@ def group_id(api: "Api", given: str) -> str:
     return str(_one(same or named, given, "group", "mymote group list", "id")["id"])
 
 
+def app_id(api: "Api", given: str) -> str:
+    """The id of the app that `given` means. Raises Failure where none or several are meant."""
+    found = list(api.each("listApps"))
+    same = [app for app in found if app["id"] == given]
+    named = [app for app in found if app["name"] == given]
+    return str(_one(same or named, given, "app", "mymote app list", "id")["id"])
+
+
+def app_version(api: "Api", app_id: str, given: str) -> "Entity":
+    """The version that `given` means, an id or a number. Raises Failure where there is none."""
+    for version in api.each("listAppVersions", appid=app_id):
+        if given in (version["id"], version["version"]):
+            return version
+    raise Failure(
+        f"This app has no version '{escaped(given)}'; see `mymote app versions {app_id}`.",
+        NOT_FOUND,
+    )
+
+
+def firmware(api: "Api", device_id: str, given: str) -> "Entity":
+    """The firmware for a device that `given` means: by id, version or name.
+
+    Raises Failure where none or several are meant.
+    """
+    known: list[Entity] = api.call("listFirmware")
+    same = [each for each in known if each["id"] == given]
+    if not same:
+        type_ = api.call("getDevice", deviceid=device_id)[0]["device"]["type"]
+        fits = [each for each in known if not type_ or each["type"] == type_]
+        same = [each for each in fits if each["version"] == given]
+        same = same or [each for each in fits if each["name"] == given]
+    return _one(same, given, "firmware", "mymote firmware list", "id")
+
+
 def _one(found: "Sequence[Entity]", given: str, kind: str, lister: str, key: str) -> "Entity":
     if not found:
         raise Failure(
@@ -40,6 +74,10 @@ def _one(found: "Sequence[Entity]", given: str, kind: str, lister: str, key: str
             NOT_FOUND,
         )
     if len(found) > 1:
-        listed = "\n".join(f"  {each[key]}  {escaped(each['name'])}" for each in found[:SHOWN])
-        raise usage(f"'{escaped(given)}' means {len(found)} {kind}s; give the id of one:\n{listed}")
+        listed = "\n".join(f"  {each[key]}  {_called(each)}" for each in found[:SHOWN])
+        raise usage(f"'{escaped(given)}' means several; give the id of one:\n{listed}")
     return found[0]
+
+
+def _called(entity: "Entity") -> str:
+    return escaped(f"{entity['name']} {entity.get('version', '')}".rstrip())

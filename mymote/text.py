@@ -17,6 +17,11 @@ _COLOURS = {
     "failed": typer.colors.RED,
     "delivered": typer.colors.GREEN,
     "paired": typer.colors.GREEN,
+    "succeeded": typer.colors.GREEN,
+    "rejected": typer.colors.RED,
+    "timed out": typer.colors.RED,
+    "cancelled": typer.colors.YELLOW,
+    "superseded": typer.colors.YELLOW,
 }
 
 

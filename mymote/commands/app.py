@@ -4,11 +4,10 @@ from typing import Annotated
 
 import typer
 
-from mymote import complete, names, output, uploads
+from mymote import complete, output, uploads
 from mymote.calling import calling
 from mymote.options import (
     AsJson,
-    Device,
     Everything,
     IfMatch,
     Limit,
@@ -195,36 +194,3 @@ def show_firmware(context: typer.Context, firmware_id: FirmwareId, as_json: AsJs
     with calling(context) as api:
         found = api.call("getFirmware", firmwareid=firmware_id)
     output.shown(found, as_json=as_json)
-
-
-def send_app(
-    context: typer.Context,
-    device: Device,
-    app_id: AppId,
-    version_id: VersionId,
-    *,
-    yes: Yes = False,
-    as_json: AsJson = False,
-) -> None:
-    """Order a gateway to install a version of an app."""
-    with calling(context) as api:
-        device_id = names.device_id(api, device)
-        agreed(f"Have {device_id} install the version {version_id}?", yes)
-        reply = api.call("sendNewApp", deviceid=device_id, appid=app_id, appversionid=version_id)
-    output.done(reply, "Ordered.", as_json=as_json)
-
-
-def send_firmware(
-    context: typer.Context,
-    device: Device,
-    firmware_id: FirmwareId,
-    *,
-    yes: Yes = False,
-    as_json: AsJson = False,
-) -> None:
-    """Order a gateway to install a firmware, now."""
-    with calling(context) as api:
-        device_id = names.device_id(api, device)
-        agreed(f"Have {device_id} install the firmware {firmware_id} now?", yes)
-        reply = api.call("sendNewFirmware", deviceid=device_id, firmwareid=firmware_id)
-    output.done(reply, "Ordered.", as_json=as_json)

@@ -72,9 +72,31 @@ async def test_an_app_from_its_making_to_a_device(mymote: CommandLine, pump: Man
     assert (await mymote.well("app", "show-version", app, version["id"])) == version
     ordered = await mymote.well("device", "app", "Pump", app, version["id"], "--yes")
     assert ordered["result"]
+    await jobs_of(mymote, ordered["id"], version["id"])
     await mymote.well("app", "delete-version", app, version["id"], "--yes")
     await mymote.well("app", "delete", app, "--yes")
     assert (await mymote("app", "show", app)).status == 4
+
+
+async def jobs_of(mymote: CommandLine, job_id: str, version_id: str) -> None:
+    """Where an order is found, taken back and given again, by names."""
+    listed = await mymote.well("job", "list", "--device", "Pump", "--state", "open")
+    assert [each["id"] for each in listed] == [job_id]
+    shown = await mymote("job", "show", job_id)
+    assert (shown.status, "queued" in shown.output) == (0, True)
+    assert (await mymote.well("job", "cancel", job_id, "--yes"))["state"] == "cancelled"
+    assert (await mymote("job", "cancel", job_id, "--yes")).status == 5
+    watched = await mymote("job", "watch", job_id)
+    assert (watched.status, "Cancelled by first." in watched.output) == (1, True)
+    again = await mymote.well("app", "send", "Pump", "Pumps", "1.4.0", "--yes")
+    assert (await mymote.well("job", "show", again["id"]))["app_version_id"] == version_id
+    assert (await mymote("app", "send", "Pump", "Pumps", "9.9.9", "--yes")).status == 4
+    assert (await mymote("app", "send", "Pump", "No app", "1.4.0", "--yes")).status == 4
+    await mymote.well("app", "create", "Pumps")
+    two = await mymote("app", "send", "Pump", "Pumps", "1.4.0", "--yes")
+    assert (two.status, "means several" in two.errors) == (2, True)
+    table = await mymote("job", "list", "--kind", "app")
+    assert "pump.bin 1.4.0" in table.output
 
 
 async def test_firmware_of_the_operator(mymote: CommandLine, pump: Manufactured) -> None:
@@ -86,6 +108,10 @@ async def test_firmware_of_the_operator(mymote: CommandLine, pump: Manufactured)
     assert [each["id"] for each in await mymote.well("firmware", "list")] == [made["id"]]
     assert (await mymote.well("firmware", "show", made["id"]))["version"] == "2.0.0"
     assert (await mymote.well("device", "firmware", "Pump", made["id"], "--yes"))["result"]
+    by_version = await mymote.well("firmware", "send", "Pump", "2.0.0", "--yes")
+    job = await mymote.well("job", "show", by_version["id"])
+    assert (job["kind"], job["firmware_id"]) == ("firmware", made["id"])
+    assert (await mymote("firmware", "send", "Pump", "2.0.1", "--yes")).status == 4
     await mymote.well("operator", "delete-firmware", made["id"], "--yes")
     assert await mymote.well("firmware", "list") == []
 

@@ -1,0 +1,178 @@
+"""`--watch`: a job until its end; a line for each step, and below them where it is now."""
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from mymote import output, text
+from mymote.failures import FAILED, INTERRUPTED, Failure
+from mymote.output import Entity
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from mymote.api import Api
+
+LOOK_SECONDS = 0.5  # while something happens
+LONGEST_PAUSE_SECONDS = 5.0  # a gateway may be away for days
+BAR_WIDTH = 30  # columns
+
+OPEN = ("queued", "sent", "accepted", "downloading", "installing")
+
+
+def watch(api: "Api", job_id: str, *, as_json: bool) -> None:
+    """Show a job until its end. Raises Failure unless that is `succeeded`.
+
+    With `as_json`, the job is a line each time that it has changed.
+    """
+    try:
+        job = _shown_to_its_end(api, job_id, as_json=as_json)
+    except KeyboardInterrupt:
+        raise Failure(
+            f"The job goes on. `mymote job watch {job_id}` shows it again, "
+            f"`mymote job cancel {job_id}` takes it back.",
+            INTERRUPTED,
+        ) from None
+    if job["state"] != "succeeded":
+        raise Failure(f"{title(job)} was not installed: {state_of(job)}.")
+
+
+def title(job: Entity) -> str:
+    """What it installs."""
+    return text.line(f"{job['name']} {job['version']}")
+
+
+def state_of(entity: Entity) -> str:
+    """A job's or a step's state, for people."""
+    return str(entity["state"]).replace("_", " ")
+
+
+def line_of(step: Entity) -> str:
+    """A step: when, what, why."""
+    state = state_of(step)
+    if step["state"] == "downloading":
+        state += f" {step['percent']} %"
+    shown = text.coloured(f"{state:<17}")
+    return f"{text.moment(step['at'])}  {shown}  {text.line(step['reason'])}".rstrip()
+
+
+def _shown_to_its_end(api: "Api", job_id: str, *, as_json: bool) -> Entity:
+    with _display(as_json=as_json) as show:
+        for job in _looks(api, job_id):
+            show(job)
+    return job
+
+
+def _looks(api: "Api", job_id: str) -> Iterator[Entity]:
+    """The job each time that it has changed, its end last; an api that is away is waited for."""
+    job: Entity = api.call("getJob", jobid=job_id)
+    changed_at = time.monotonic()
+    while True:
+        yield job
+        before = job
+        while job == before:
+            if job["state"] not in OPEN:
+                return
+            quiet = time.monotonic() - changed_at
+            time.sleep(min(max(LOOK_SECONDS, quiet / 20), LONGEST_PAUSE_SECONDS))
+            job = _look(api, job_id) or before
+        changed_at = time.monotonic()
+
+
+def _look(api: "Api", job_id: str) -> Entity | None:
+    """None where the api does not answer, which the call itself has tried for a while."""
+    try:
+        job: Entity = api.call("getJob", jobid=job_id)
+    except Failure as failure:
+        if failure.status != FAILED:
+            raise
+        output.note(f"{failure} Trying again.")
+        time.sleep(LONGEST_PAUSE_SECONDS)
+        return None
+    return job
+
+
+@contextmanager
+def _display(*, as_json: bool) -> Iterator[Callable[[Entity], None]]:
+    if as_json:
+        yield output.json_line
+    elif sys.stdout.isatty():
+        with _live() as show:
+            yield show
+    else:
+        news = _News()
+        yield lambda job: _print(news.of(job["steps"]))
+
+
+class _News:
+    """Tells which steps were not shown yet."""
+
+    def __init__(self) -> None:
+        self._seen: set[tuple[str, str, int]] = set()
+
+    def of(self, steps: Iterable[Entity]) -> Iterator[Entity]:
+        for step in steps:
+            mark = (step["at"], step["state"], step["percent"])
+            if mark not in self._seen:
+                self._seen.add(mark)
+                yield step
+
+
+def _print(steps: Iterable[Entity]) -> None:
+    for step in steps:
+        print(line_of(step), flush=True)
+
+
+@contextmanager
+def _live() -> Iterator[Callable[[Entity], None]]:
+    """Steps that are over stand; the job's present state is drawn anew below them."""
+    from rich.console import Console  # noqa: PLC0415 - it takes a tenth of a second
+    from rich.live import Live  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    news, console = _News(), Console(highlight=False)
+    since, now = "", Text()
+    current: RenderableType = now
+
+    def drawn() -> "RenderableType":
+        now.plain = f" {_ago(since)}" if since else ""
+        return current
+
+    with Live(console=console, get_renderable=drawn, transient=True) as live:
+
+        def show(job: Entity) -> None:
+            nonlocal since, current
+            is_open = job["state"] in OPEN
+            over = list(news.of(job["steps"][:-1] if is_open else job["steps"]))
+            since, current = job["state_at"], _present(job, now) if is_open else Text()
+            live.refresh()
+            if over:
+                lines = "\n".join(line_of(step) for step in over)
+                console.print(Text.from_ansi(lines), soft_wrap=True)
+
+        yield show
+
+
+def _ago(moment: str) -> str:
+    seconds = (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
+    if seconds < 120:
+        return f"{max(seconds, 0):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
+
+
+def _present(job: Entity, since: "RenderableType") -> "RenderableType":
+    from rich.progress_bar import ProgressBar  # noqa: PLC0415
+    from rich.spinner import Spinner  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    row = Table.grid(padding=(0, 1))
+    cells: list[RenderableType] = [Spinner("dots"), Text(state_of(job), style="bold")]
+    if job["state"] == "downloading":
+        bar = ProgressBar(total=100, completed=job["percent"], width=BAR_WIDTH)
+        cells += [bar, Text(f"{job['percent']:3} %")]
+    row.add_row(*cells, since, Text(text.line(job["reason"]), style="dim"))
+    return row
