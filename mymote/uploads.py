@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mymote.api import Api
 
 CHUNK_BYTES = 256 * 1024
+EXTENSION = ".bin"
 
 
 def upload(
@@ -43,6 +44,8 @@ def upload(
 
 
 def _opened(file: str) -> BufferedReader:
+    if not file.lower().endswith(EXTENSION):
+        raise usage(f"{file} does not end in {EXTENSION}: is it the right file?")
     try:
         return Path(file).open("rb")
     except OSError as error:

@@ -34,14 +34,22 @@ class Ran:
         return json.loads(self.output)
 
 
-async def run(stack: LocalStack | None, *arguments: str, given: str = "") -> Ran:
-    """Without a stack: without any setting. `given` is all that its input has."""
-    return await asyncio.to_thread(_run, stack, arguments, given)
+async def run(
+    stack: LocalStack | None,
+    *arguments: str,
+    given: str = "",
+    extra: Mapping[str, str] | None = None,
+) -> Ran:
+    """Without a stack: without any setting but `extra`. `given` is all that its input has."""
+    return await asyncio.to_thread(_run, stack, arguments, given, extra or {})
 
 
-def _run(stack: LocalStack | None, arguments: Sequence[str], given: str) -> Ran:
+def _run(
+    stack: LocalStack | None, arguments: Sequence[str], given: str, extra: Mapping[str, str]
+) -> Ran:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MYMOTE_")}
     environment |= stack.service_environment if stack else {}
+    environment |= extra
     with tempfile.TemporaryDirectory() as name:
         answers, output, errors = (Path(name, each) for each in ("input", "output", "errors"))
         answers.write_text(given)

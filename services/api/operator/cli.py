@@ -11,6 +11,7 @@ from services.api.logic.ids import new_device_key, new_user_id
 from services.api.logic.manufacturing import manufacture
 from services.api.operator.accounts import account_app, group_app, make_account
 from services.api.operator.audit import audit_command
+from services.api.operator.firmware import firmware_app
 from services.api.operator.gateways import gateway_app
 from services.api.operator.namespaces import namespace_app
 from services.api.operator.output import print_fields
@@ -51,6 +52,7 @@ app.add_typer(account_app, name="account")
 app.add_typer(group_app, name="group")
 app.add_typer(namespace_app, name="namespace")
 app.add_typer(gateway_app, name="gateway")
+app.add_typer(firmware_app, name="firmware")
 app.add_typer(parked_app, name="parked")
 app.add_typer(person_app, name="person")
 app.command("audit")(audit_command)
