@@ -21,8 +21,13 @@ settings.load_profile("shared-machine")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# The folders that take longest, so that a worker does not begin one when the others are done.
-FIRST = ("ingest/parking", "ingest", "ledger", "e2e")
+# What takes longest first, so that at the end the workers have only short folders left.
+FIRST = (
+    *("ingest/parking", "ingest", "ledger/test_ledger_sabotage.py", "ledger", "e2e"),
+    *("api", "rest", "fleet", "e2e/test_make_run.py", "client", "access", "x400", "ota"),
+)
+# Their tests start what they need by themselves.
+ALONE = ("ledger/test_ledger_sabotage.py", "e2e/test_make_run.py")
 TESTS = Path(__file__).parent
 
 
@@ -31,15 +36,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _turn(item: pytest.Item) -> int:
-    folder = item.path.parent.relative_to(TESTS).as_posix()
-    return FIRST.index(folder) if folder in FIRST else len(FIRST)
+    share = _share(item.path.relative_to(TESTS))
+    return FIRST.index(share) if share in FIRST else len(FIRST)
+
+
+def _share(file: Path) -> str:
+    """What one worker does: a file that stands alone, or the rest of its folder."""
+    return file.as_posix() if file.as_posix() in ALONE else file.parent.as_posix()
 
 
 class ByFolder(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """Keeps a folder's tests in one worker: they share the servers that its conftest starts."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return str(Path(nodeid.partition("::")[0]).parent)
+        return _share(Path(nodeid.partition("::")[0]).relative_to("tests"))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFolder:

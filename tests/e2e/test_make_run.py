@@ -24,7 +24,7 @@ from tests.running_stack import settings_on_free_ports
 
 ROOT = Path(__file__).parents[2]
 NODE = ROOT / "node_modules/.bin/node"
-READY_SECONDS = 20.0  # promised, once installed
+READY_SECONDS = 20.0  # promised, once installed, of a machine that has nothing else to do
 
 
 @dataclass
@@ -34,6 +34,7 @@ class Run:
     settings: StackSettings
     child: asyncio.subprocess.Process
     printed: list[str]
+    ready_seconds: float = 0.0
 
     @property
     def demo(self) -> Demo:
@@ -66,8 +67,10 @@ async def start(settings: StackSettings, until: str = "Ctrl-C stops") -> Run:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
+    started = time.monotonic()
     run = Run(settings, child, [])
     await run.until_printed(until)
+    run.ready_seconds = time.monotonic() - started
     return run
 
 
@@ -135,14 +138,17 @@ async def read_until(program: tuple[str, ...], wanted: bytes) -> bytes:
 
 @pytest.fixture(scope="module")
 async def run(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run]:
-    started = time.monotonic()
     run = await start(settings_on_free_ports(tmp_path_factory.mktemp("run")))
     try:
-        assert time.monotonic() - started < READY_SECONDS
         yield run
     finally:
         if run.child.returncode is None:
             await press_ctrl_c(run)
+
+
+async def test_it_is_ready_as_soon_as_promised(run: Run) -> None:
+    others = os.getloadavg()[0] / (os.cpu_count() or 1)  # the other workers' tests need time, too
+    assert run.ready_seconds < READY_SECONDS * max(1.0, others)
 
 
 async def test_the_card_and_its_file(run: Run) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import ssl
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -152,13 +153,14 @@ async def test_a_wrong_key_is_retried_with_care(hub: Hub, make_settings: MakeSet
     right, name, _ = hub.connection_string(DEVICE_ID).partition("SharedAccessKey=")
     text = f"{right}{name}d3Jvbmc="
     async with running(Gateway(make_settings(text, backoff_initial=0.2))) as gateway:
-        leds = set()
+        leds, began = set(), time.monotonic()
         for _ in range(100):
             leds.add((gateway.core.net_status()[0], gateway.core.led))
             await asyncio.sleep(0.01)
+        seconds = time.monotonic() - began  # more than one, where the machine is busy
         assert (NetStatus.CLOUD_DISCONNECTED, CloudLed.DISCONNECTED) in leds
         assert NetStatus.CLOUD_CONNECTED not in {status for status, _ in leds}
-        assert 1 <= gateway.core.cloud.attempts <= 10
+        assert 1 <= gateway.core.cloud.attempts <= 10 * seconds
 
 
 async def test_unplugged_the_led_is_red(gateway: Gateway) -> None:
