@@ -69,7 +69,11 @@ async def start(settings: StackSettings, until: str = "Ctrl-C stops") -> Run:
     )
     started = time.monotonic()
     run = Run(settings, child, [])
-    await run.until_printed(until)
+    try:
+        await run.until_printed(until)
+    except BaseException:
+        child.terminate()  # nobody else knows of it
+        raise
     run.ready_seconds = time.monotonic() - started
     return run
 
