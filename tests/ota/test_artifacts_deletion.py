@@ -74,7 +74,7 @@ async def test_an_app_is_made_once_and_renamed_as_it_was_read(
     refused(await ota_client.patch(url, json={"name": "Pump 3"}, headers=first), 412)
     refused(await ota_client.patch(url, json={"name": "Pump 3"}), 400)
     refused(await ota_client.patch(f"{BASE}/none", json={"name": "x"}, headers=first), 404)
-    for name in ("", " ", "a\nb", "x" * 101):
+    for name in ("", " ", "a\nb", "x" * 101, "../x", "a\\..\\b", ".."):
         refused(await ota_client.post(BASE, json={"id": "x", "name": name}), 400)
         refused(await ota_client.patch(url, json={"name": name}, headers=first), 400)
     for id_ in ("", "..", "a b", "x" * 65):

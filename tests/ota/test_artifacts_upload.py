@@ -86,7 +86,8 @@ async def test_pieces_of_any_size_make_the_same_binary(
             yield bytes([number % 256]) * (number + 1)
 
     whole = b"".join([bytes([number % 256]) * (number + 1) for number in range(300)])
-    made = await uploaded(ota_client, app, pieces())
+    made = await uploaded(ota_client, app, pieces(), name="caffè\u00a0☕.bin")
+    assert made.name == "caffè\u00a0☕.bin"
     blob = ota.stores.blobs.container.get_blob_client(made.filepath)
     assert await (await blob.download_blob()).readall() == whole
     assert made.sha256 == hashlib.sha256(whole).hexdigest()
@@ -103,6 +104,7 @@ async def test_pieces_of_any_size_make_the_same_binary(
         (b"x", {"name": "../../pump.bin"}, 400, "folder"),
         (b"x", {"name": "a\\b.bin"}, 400, "folder"),
         (b"x", {"name": "a\nb.bin"}, 400, "line breaks"),
+        (b"x", {"name": "a\u2028b.bin"}, 400, "line breaks"),
         (b"x", {"name": "x" * 101}, 400, "100"),
         (b"x", {"note": "x" * 1001}, 400, "1000"),
         (b"x", {"headers": {"Content-MD5": b64encode(b"0" * 16).decode()}}, 400, "Content-MD5"),

@@ -177,9 +177,9 @@ async def _form(
 def _described(given: dict[str, str], filename: str, *, firmware: bool) -> dict[str, str]:
     """The fields of `Binary`. Raises InvalidRequest."""
     name, note = given.get("name", filename), given.get("note", "")
-    if not re.match(_VERSION, given.get("version", "")):
+    if not re.fullmatch(_VERSION, given.get("version", "")):
         raise InvalidRequest('Say the version: "a.b.c", each 0 to 255, such as version=1.4.0.')
-    if firmware and not re.match(_TYPE, given.get("type", "")):
+    if firmware and not re.fullmatch(_TYPE, given.get("type", "")):
         raise InvalidRequest("Say the type of gateway that it is for, such as type=X400.")
     if len(name) > MAX_NAME or len(note) > MAX_NOTE:
         raise InvalidRequest(

@@ -1,6 +1,7 @@
 """What ids, names and versions may look like. Each check raises InvalidRequest."""
 
 import re
+import unicodedata
 
 from shared.errors import InvalidRequest
 
@@ -14,6 +15,7 @@ _TYPE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _USER_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,49}")
 _ID = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9_.-]{1,64}")
 _SEPARATORS = re.compile(r"[/\\]")
+_CONTROLS = ("Cc", "Cs", "Zl", "Zp")  # and lone surrogates, which UTF-8 cannot carry
 
 
 def check_user_id(text: str) -> None:
@@ -44,6 +46,8 @@ def check_app_name(text: str) -> None:
     """As people call an app; the gateway reports it when it runs it."""
     if not text.strip() or len(text) > MAX_NAME:
         raise InvalidRequest(f"An app's name is 1 to {MAX_NAME} characters.")
+    if {".", ".."} & set(_SEPARATORS.split(text)):
+        raise InvalidRequest("An app's name is no path: neither '.' nor '..' stands in it alone.")
     _check_printable(text, "An app's name")
 
 
@@ -68,5 +72,5 @@ def check_note(text: str) -> None:
 
 def _check_printable(text: str, what: str) -> None:
     # A line break would let two names sign as one (`signing.py`).
-    if not text.isprintable():
+    if any(unicodedata.category(each) in _CONTROLS for each in text):
         raise InvalidRequest(f"{what} has no line breaks and no control characters.")

@@ -82,6 +82,8 @@ async def upload(
     await stores.uploads.begin(intent)
     try:
         received = await _receive(stores.blobs, intent.filepath, incoming)
+    except Unavailable:
+        raise  # it would not be removed either: `sweep` sees to it
     except Exception:
         await forget(stores, intent)
         raise
@@ -101,8 +103,11 @@ async def forget(stores: Stores, intent: Upload) -> None:
     try:
         await stores.blobs.discard(intent.filepath)
         await stores.uploads.done(intent.id)
-    except Unavailable as error:
-        log.warning("a binary is removed later", extra={"id": intent.id, "error": str(error)})
+    except Exception as error:
+        log.warning(
+            "a binary is removed later",
+            extra={"id": intent.id, "error": f"{type(error).__name__}: {error}"},
+        )
 
 
 async def sweep(stores: Stores, now: datetime | None = None) -> int:

@@ -80,16 +80,23 @@ class Blobs:
 
     async def discard(self, filepath: str) -> None:
         """Remove a blob, and the blocks of one that was never committed."""
-        blob = self.container.get_blob_client(filepath)
-        async with blob_call():
-            try:
-                await blob.delete_blob()
-            except ResourceNotFoundError as error:
-                if error.error_code == StorageErrorCode.CONTAINER_NOT_FOUND:  # type: ignore[attr-defined]
-                    return
-                # Blocks alone cannot be deleted; Azure itself keeps them for a week.
-                await blob.commit_block_list([])
-                await blob.delete_blob()
+        if await self._delete(filepath):
+            return
+        # Blocks alone cannot be deleted, and Azure keeps them for a week: make a blob of none.
+        try:
+            async with blob_call():
+                await self.container.get_blob_client(filepath).commit_block_list([])
+        except ResourceNotFoundError:
+            return  # not even the container is there
+        await self._delete(filepath)
+
+    async def _delete(self, filepath: str) -> bool:
+        try:
+            async with blob_call():
+                await self.container.get_blob_client(filepath).delete_blob()
+        except ResourceNotFoundError:
+            return False
+        return True
 
     async def _stage(self, filepath: str, number: int, block: bytes) -> None:
         blob = self.container.get_blob_client(filepath)
