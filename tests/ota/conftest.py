@@ -6,12 +6,17 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from services.api.logic import pairing
+from services.api.logic.manufacturing import Manufactured
 from services.ota.resources import Resources as OtaResources
 from services.ota.resources import open_resources as open_ota_resources
 from services.ota.settings import OtaSettings
 from stack.environment import Endpoints, ota_environment, service_environment, to_ota_environment
 from stack.local import LocalStack
+from tests.api.customers import Customer
 from tests.api_fixtures import alice, bob, boiler, client, pump, resources, stores
+from tests.ota.order_calls import Orders, paired_gateway, stock
+from tests.ota.order_gateway import OrderedGateway, connected
 from tests.running_stack import UNLIMITED, running_stack
 
 __all__ = ["alice", "bob", "boiler", "client", "pump", "resources", "stores"]
@@ -66,3 +71,23 @@ async def gateways(stack: LocalStack) -> AsyncIterator[httpx.AsyncClient]:
     """The OTA service, called as gateways call it: without the api's key."""
     async with httpx.AsyncClient(base_url=stack.endpoints.ota_url, timeout=20) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+async def orders(ota: OtaResources, ota_client: httpx.AsyncClient, alice: Customer) -> Orders:
+    """What alice can order, and the calls for it."""
+    return Orders(ota, ota_client, await stock(ota_client, alice.user_id))
+
+
+@pytest.fixture
+async def device(stores: pairing.Stores, alice: Customer) -> Manufactured:
+    """A new gateway of alice's."""
+    return await paired_gateway(stores, alice)
+
+
+@pytest.fixture
+async def gateway(stack: LocalStack, device: Manufactured) -> AsyncIterator[OrderedGateway]:
+    """`device`, connected to the hub."""
+    port = stack.settings.mqtt_port
+    async with connected(device.device_connection_string, stack.settings.bind, port) as gateway:
+        yield gateway

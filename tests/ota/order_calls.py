@@ -76,6 +76,9 @@ class Orders:
     async def reaches(self, job_id: str, state: JobState) -> Job:
         return await self.until(job_id, lambda job: job.state is state)
 
+    async def reaches_attempt(self, job_id: str, attempt: int) -> Job:
+        return await self.until(job_id, lambda job: job.attempt >= attempt)
+
     async def tidied(self, job_id: str, state: JobState) -> Job:
         """The job at its end, when all is done that follows from it."""
         job = await self.until(job_id, lambda job: job.finished_at is not None and not job.due_at)

@@ -1,35 +1,9 @@
 """Orders from the api's call to the device's reported version, on the local stack."""
 
-from collections.abc import AsyncIterator
-
-import httpx
-import pytest
-
-from services.api.logic import pairing
 from services.api.logic.manufacturing import Manufactured
-from services.ota.resources import Resources
 from shared.schemas.jobs import JobState
-from stack.local import LocalStack
-from tests.api.customers import Customer
-from tests.ota.order_calls import APP, Orders, paired_gateway, stock
-from tests.ota.order_gateway import OrderedGateway, connected
-
-
-@pytest.fixture(scope="module")
-async def orders(ota: Resources, ota_client: httpx.AsyncClient, alice: Customer) -> Orders:
-    return Orders(ota, ota_client, await stock(ota_client, alice.user_id))
-
-
-@pytest.fixture
-async def device(stores: pairing.Stores, alice: Customer) -> Manufactured:
-    return await paired_gateway(stores, alice)
-
-
-@pytest.fixture
-async def gateway(stack: LocalStack, device: Manufactured) -> AsyncIterator[OrderedGateway]:
-    port = stack.settings.mqtt_port
-    async with connected(device.device_connection_string, stack.settings.bind, port) as gateway:
-        yield gateway
+from tests.ota.order_calls import APP, Orders
+from tests.ota.order_gateway import OrderedGateway
 
 
 async def test_an_app_is_ordered_and_installed(

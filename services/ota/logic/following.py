@@ -6,7 +6,6 @@ than a report makes somebody look at the twin, and each job has a time when it i
 
 import asyncio
 import logging
-import random
 
 from services.ota.logic import job_rules as rules
 from services.ota.logic.ownership import accounts_with_jobs
@@ -54,6 +53,5 @@ async def _heard(
         written = await worker.stores.jobs.replace(held, rules.scheduled(job, now, worker.limits))
         if written is not None:
             return written.job
-        await asyncio.sleep(random.uniform(0, 0.02))  # noqa: S311  others write too
     log.warning("a report is left to the next look at its job", extra={"job_id": job_id})
     return None

@@ -19,6 +19,9 @@ LOOK_WHILE_AWAY = timedelta(hours=1)
 MAX_STEPS = 40
 FIRST_STEPS = 10  # of them, those that are never dropped
 
+# Those in which a gateway needs its order.
+_DOWNLOADS = (JobState.SENT, JobState.ACCEPTED, JobState.DOWNLOADING)
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -45,14 +48,18 @@ class Limits:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a device's twin says of a kind of job, read after the job was."""
+    """What a device's twin says of a kind of job, read after the job was.
+
+    `ordered`: the job of the desired property, "" for none; `ticket_expires_at`: of the address
+    that stands there, none where it is not this job's.
+    """
 
     connected: bool
     reported_version: int
     report: Report | None
     installed: Installed
-    ordered: str  # the job of the desired property; "" for none
-    ticket_expires_at: datetime | None  # of the address that stands there
+    ordered: str
+    ticket_expires_at: datetime | None
 
 
 def begun(job: Job, now: datetime) -> Job:
@@ -90,7 +97,6 @@ def looked_at(job: Job, seen: Seen, now: datetime, limits: Limits) -> Job:
     job = job.model_copy(
         update={
             "reported_version": seen.reported_version,
-            "ticket_expires_at": seen.ticket_expires_at or job.ticket_expires_at,
             "silent_since": (job.silent_since or now) if seen.connected else None,
         }
     )
@@ -105,26 +111,34 @@ def looked_at(job: Job, seen: Seen, now: datetime, limits: Limits) -> Job:
     return _silent(job, seen, now, limits)
 
 
-def wants_order(job: Job, seen: Seen, now: datetime, limits: Limits) -> bool:
-    """Whether the desired property is to be written, with a fresh ticket."""
-    if job.state in ENDS or job.state is JobState.INSTALLING:
+def ordered(job: Job, seen: Seen, now: datetime, limits: Limits) -> Job:
+    """The job when its order is to be sent, or gets a fresh ticket; else the same one.
+
+    The order in the twin follows from the job alone (`needs_order`), so the job is written first.
+    """
+    expires_at = _next_expiry(job, now, limits)
+    if job.state is JobState.QUEUED and (job.retry_at is None or job.retry_at <= now):
+        away = job.silent_since is None
+        job = job.model_copy(
+            update={
+                "ticket_expires_at": expires_at,
+                "retry_at": None,
+                "silent_since": None if away else now,
+            }
+        )
+        return _moved(job, JobState.SENT, now, reasons.OFFLINE if away else "")
+    if job.state in _DOWNLOADS and seen.connected:
+        renew_at = _renew_at(job.ticket_expires_at, limits)
+        if renew_at is None or renew_at <= now:
+            return job.model_copy(update={"ticket_expires_at": expires_at})
+    return job
+
+
+def needs_order(job: Job, seen: Seen) -> bool:
+    """Whether the twin's desired property is not what the job says."""
+    if job.state not in _DOWNLOADS:
         return False
-    if job.state is JobState.QUEUED:
-        return job.retry_at is None or job.retry_at <= now
-    if seen.ordered != job.id:
-        return True
-    renew_at = _renew_at(seen.ticket_expires_at, limits)
-    return seen.connected and (renew_at is None or renew_at <= now)
-
-
-def sent(job: Job, expires_at: datetime, now: datetime) -> Job:
-    """The job after its order was written, with a ticket of this expiry."""
-    job = job.model_copy(update={"ticket_expires_at": expires_at, "retry_at": None})
-    if job.state is not JobState.QUEUED:
-        return job
-    connected = job.silent_since is not None
-    job = job.model_copy(update={"silent_since": now if connected else None})
-    return _moved(job, JobState.SENT, now, "" if connected else reasons.OFFLINE)
+    return seen.ordered != job.id or seen.ticket_expires_at != job.ticket_expires_at
 
 
 def connected(job: Job) -> Job:
@@ -160,7 +174,7 @@ def _due_at(job: Job, now: datetime, limits: Limits) -> datetime:
     else:
         moments.append(job.silent_since + limits.wait(job.state))
         renew_at = _renew_at(job.ticket_expires_at, limits)
-        if renew_at is not None and job.state is not JobState.INSTALLING:
+        if renew_at is not None and job.state in _DOWNLOADS:
             moments.append(renew_at)
     return min(moments)
 
@@ -237,6 +251,14 @@ def _is_there(job: Job, installed: Installed) -> bool:
 
 def _ends_at(job: Job, limits: Limits) -> datetime:
     return job.created_at + limits.order_life
+
+
+def _next_expiry(job: Job, now: datetime, limits: Limits) -> datetime:
+    """Always another one, so that the address is: a gateway tries anew for a new address only."""
+    expires_at = (now + limits.ticket_life).replace(microsecond=0)  # as tickets have it
+    if job.ticket_expires_at is None:
+        return expires_at
+    return max(expires_at, job.ticket_expires_at + timedelta(seconds=1))
 
 
 def _renew_at(expires_at: datetime | None, limits: Limits) -> datetime | None:

@@ -1,8 +1,10 @@
 """Moves jobs on: looks at the device's twin, orders, decides, tidies up at the end.
 
-Whoever looks at a job first moves its `due_at` 20 seconds ahead: nobody else comes meanwhile, and
-somebody does where this process is killed. Nothing depends on being the only one: what is written
-into the twin or the job is written under the ETag of what was read.
+A look reads the job, then the twin, then whose the device is. What it decides is written into the
+job first, then into the twin, each under the ETag of what was read; so nothing depends on being the
+only one that looks. Between the two the job's `due_at` is 20 seconds ahead: where this process is
+killed, somebody comes and has the twin follow. The end of a job changes the twin in any case: so no
+order of it can be written any more by whoever read the twin before (docs/adr/0016).
 """
 
 import asyncio
@@ -18,7 +20,7 @@ from services.ota import metrics
 from services.ota.logic import job_rules as rules
 from services.ota.logic import reasons, tickets
 from services.ota.logic.endings import entry_of
-from services.ota.logic.installables import Installables
+from services.ota.logic.installables import Installable, Installables
 from services.ota.logic.job_rules import Limits, Seen
 from services.ota.logic.ownership import is_still_theirs
 from services.ota.logic.reports import PROPERTIES, read_installed, read_report, read_version
@@ -56,15 +58,15 @@ class Addresses:
     public_url: str
     ticket_key: SecretStr
 
-    def of(self, job: Job, expires_at: datetime) -> str:
-        """An address that only this job's device can use, until then."""
+    def of(self, job: Job) -> str:
+        """An address that only the job's device can use, until its ticket expires."""
         ticket = tickets.make(
             self.ticket_key,
             user_id=job.user_id,
             device_id=job.device_id,
             job_id=job.id,
             sha256=job.sha256,
-            expires_at=expires_at,
+            expires_at=job.ticket_expires_at or job.created_at,
         )
         return tickets.address(self.public_url, job.device_id, job.id, ticket)
 
@@ -95,7 +97,7 @@ class Worker:
         self.limits = limits
         self.clock = clock
         self.working = False  # whether what is woken will be looked at
-        self._addresses = addresses
+        self.addresses = addresses
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[bool]] = set()
 
@@ -131,18 +133,11 @@ class Worker:
             held = await self.stores.jobs.get(user_id, job_id)
             if held is None or held.job.due_at is None:
                 return  # it never needs anybody again
-            now = self.clock()
-            if if_due and held.job.due_at > now:
+            if if_due and held.job.due_at > self.clock():
                 return
-            job = rules.connected(held.job) if connected else held.job
-            claimed = await self.stores.jobs.replace(held, rules.claimed(job, now))
-            if claimed is not None and await self._step(claimed, connected=connected):
+            if await self._step(held, connected=connected):
                 metrics.LOOKS.labels("done").inc()
                 return
-            if claimed is None and if_due:
-                return
-            if_due = connected = False
-            await asyncio.sleep(random.uniform(0, 0.02))  # noqa: S311  others write too
         metrics.LOOKS.labels("contended").inc()
 
     async def _come(self, user_id: str, job_id: str) -> bool:
@@ -168,77 +163,90 @@ class Worker:
         now = self.clock()
         if twin is None:
             job = rules.ended(held.job, JobState.FAILED, reasons.UNKNOWN_DEVICE, now)
-        elif not is_still_theirs(gateway, held.job):
+            return await self._end(held, job, None, theirs=False)
+        theirs = is_still_theirs(gateway, held.job)
+        if not theirs:
             job = rules.ended(held.job, JobState.CANCELLED, reasons.UNPAIRED, now)
-        else:
-            seen = self._seen(held.job, twin, connected=connected)
-            job = rules.looked_at(held.job, seen, now, self.limits)
-            if rules.wants_order(job, seen, now, self.limits):
-                try:
-                    job = await self._order(job, twin)
-                except (TwinChanged, NotFound):
-                    return False
+            return await self._end(held, job, twin, theirs=False)
+        seen = self._seen(held.job, twin, connected=connected)
+        job = rules.connected(held.job) if connected else held.job
+        job = rules.looked_at(job, seen, now, self.limits)
+        job = rules.ordered(job, seen, now, self.limits)
+        if rules.needs_order(job, seen):
+            found = await self.stores.installables.of_job(job)
+            if found is not None:
+                return await self._send(held, job, twin, found)
+            job = rules.ended(job, JobState.CANCELLED, reasons.GONE, now)
         if job.state in ENDS:
-            return await self._end(held, job, twin)
-        scheduled = rules.scheduled(job, now, self.limits)
-        return await self.stores.jobs.replace(held, scheduled) is not None
+            return await self._end(held, job, twin, theirs=True)
+        return await self._write(held, rules.scheduled(job, now, self.limits)) is not None
 
     def _seen(self, job: Job, twin: DeviceTwin, *, connected: bool) -> Seen:
-        ordered = twin.desired.get(PROPERTIES[job.kind])
-        if not isinstance(ordered, dict):
-            ordered = {}
-        is_ours = ordered.get("job") == job.id
+        order = twin.desired.get(PROPERTIES[job.kind])
+        if not isinstance(order, dict):
+            order = {}
+        is_its = order.get("job") == job.id
         return Seen(
             connected=connected or twin.status == "Connected",
             reported_version=read_version(twin.reported),
             report=read_report(twin.reported.get(PROPERTIES[job.kind])),
             installed=read_installed(job.kind, twin.reported),
-            ordered=str(ordered.get("job", "")),
-            ticket_expires_at=self._addresses.expiry(ordered.get("url")) if is_ours else None,
+            ordered=str(order.get("job", "")),
+            ticket_expires_at=self.addresses.expiry(order.get("url")) if is_its else None,
         )
 
-    async def _order(self, job: Job, twin: DeviceTwin) -> Job:
-        """Write the desired property. Raises TwinChanged, NotFound."""
-        found = await self.stores.installables.of_job(job)
+    async def _send(self, held: Held, job: Job, twin: DeviceTwin, found: Installable) -> bool:
+        """Have the desired property be what the job says."""
         now = self.clock()
-        if found is None:
-            return rules.ended(job, JobState.CANCELLED, reasons.GONE, now)
-        expires_at = (now + self.limits.ticket_life).replace(microsecond=0)
+        written = await self._write(held, rules.claimed(job, now))
+        if written is None:
+            return False
         order = {
             "job": job.id,
             "name": job.name,
             "version": job.version,
-            "url": self._addresses.of(job, expires_at),
+            "url": self.addresses.of(job),
             "size": job.size,
             "md5": job.md5,
             "sha256": job.sha256,
             "signature": self.stores.installables.signature(job, found),
         }
-        await self._patch(job, order, twin)
+        if not await self._patch(job, order, twin):
+            return False
         metrics.SENT.labels(job.kind).inc()
-        return rules.sent(job, expires_at, now)
+        # Where this fails the gateway has answered already, and the job is scheduled by that.
+        await self._write(written, rules.scheduled(job, now, self.limits))
+        return True
 
-    async def _end(self, held: Held, job: Job, twin: DeviceTwin | None) -> bool:
+    async def _end(self, held: Held, job: Job, twin: DeviceTwin | None, *, theirs: bool) -> bool:
         """The end first, then what follows from it; until that is done the job stays due."""
         if held.job.state not in ENDS:
-            written = await self.stores.jobs.replace(held, job)
+            written = await self._write(held, rules.claimed(job, self.clock()))
             if written is None:
                 return False
             held = written
         await self.stores.timeline.add(entry_of(job))
-        if twin is not None and self._seen(job, twin, connected=False).ordered == job.id:
-            try:
-                await self._patch(job, None, twin)
-            except TwinChanged:
-                return False
-            except NotFound:
-                log.info("IoT Hub does not know the gateway any more", extra={"job_id": job.id})
-        done = await self.stores.jobs.replace(held, job.model_copy(update={"due_at": None}))
-        if done is None:
+        if (
+            twin is not None
+            and not await self._is_newer(job, twin, theirs=theirs)
+            and not await self._patch(job, None, twin)
+        ):
+            return False
+        if await self._write(held, job.model_copy(update={"due_at": None})) is None:
             return False
         metrics.ENDED.labels(job.kind, job.state).inc()
         log.info("a job ended", extra={"job_id": job.id, "state": job.state, "why": job.reason})
         return True
+
+    async def _is_newer(self, job: Job, twin: DeviceTwin, *, theirs: bool) -> bool:
+        """Whether the twin has an order that was written after the job's end."""
+        ordered = self._seen(job, twin, connected=False).ordered
+        if ordered in ("", job.id):
+            return False
+        if not theirs:
+            return True  # the next owner's; what is left of this one's goes with the unpairing
+        slot = await self.stores.jobs.slot(job.user_id, job.device_id, job.kind)
+        return slot is not None and slot.slot.job_id == ordered
 
     async def _twin(self, job: Job) -> DeviceTwin | None:
         try:
@@ -246,6 +254,14 @@ class Worker:
         except NotFound:
             return None
 
-    async def _patch(self, job: Job, value: object, twin: DeviceTwin) -> None:
+    async def _write(self, held: Held, job: Job) -> Held | None:
+        return await self.stores.jobs.replace(held, job)
+
+    async def _patch(self, job: Job, value: object, twin: DeviceTwin) -> bool:
+        """False where the twin changed since it was read, or went."""
         desired = {PROPERTIES[job.kind]: value}
-        await self.stores.hub.patch_twin(job.device_id, desired=desired, etag=twin.etag)
+        try:
+            await self.stores.hub.patch_twin(job.device_id, desired=desired, etag=twin.etag)
+        except (TwinChanged, NotFound):
+            return False
+        return True
