@@ -34,7 +34,7 @@ def test_a_ticket_is_what_its_description_says() -> None:
         "d": DEVICE,
         "j": JOB,
         "h": HASH,
-        "e": int(NOW.timestamp()),
+        "e": int(NOW.timestamp()) * 1000,
     }
     message = b"mymote-ticket-v1\n" + claims.encode()
     assert _decoded(mac) == hmac.new(b"k" * 43, message, "sha256").digest()
@@ -49,8 +49,22 @@ def test_what_a_ticket_says_is_read_again(name: str, expires: datetime) -> None:
     made = tickets.make(
         KEY, user_id=name, device_id=DEVICE, job_id=JOB, sha256=HASH, expires_at=expires
     )
-    said = Ticket(name, DEVICE, JOB, HASH, expires.replace(microsecond=0))
+    said = Ticket(
+        name, DEVICE, JOB, HASH, expires.replace(microsecond=expires.microsecond // 1000 * 1000)
+    )
     assert tickets.read(KEY, made) == said
+
+
+def test_a_ticket_made_a_moment_later_is_another_one() -> None:
+    later = tickets.make(
+        KEY,
+        user_id="u3f9c2d41a07be586",
+        device_id=DEVICE,
+        job_id=JOB,
+        sha256=HASH,
+        expires_at=NOW + timedelta(milliseconds=1),
+    )
+    assert later != TICKET
 
 
 @given(st.integers(0, len(TICKET) - 1), st.characters(codec="utf-8"))

@@ -1,8 +1,9 @@
 """Tickets: what lets one device download what one job brings, until the job ends.
 
 A ticket is `{claims}.{mac}`, both base64url without padding. The claims are a JSON object with
-`u` user id, `d` device id, `j` job id, `h` SHA-256 of the artifact in hex, `e` Unix time at which
-it expires; the MAC is HMAC-SHA256 of "mymote-ticket-v1\\n{claims}" with the service's ticket key.
+`u` user id, `d` device id, `j` job id, `h` SHA-256 of the artifact in hex, `e` Unix time in ms at
+which it expires, so that a fresh ticket is another one; the MAC is HMAC-SHA256 of
+"mymote-ticket-v1\\n{claims}" with the service's ticket key.
 It is worth nothing without the device's proof (`proof.py`) or after the job's end.
 """
 
@@ -12,12 +13,13 @@ import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import SecretStr
 
 _DOMAIN = b"mymote-ticket-v1\n"  # nothing else that this key may ever authenticate starts so
+_EPOCH, _MS = datetime.fromtimestamp(0, UTC), timedelta(milliseconds=1)
 _FORM = re.compile(r"([A-Za-z0-9_-]{1,1000})\.([A-Za-z0-9_-]{43})")
 
 
@@ -27,7 +29,7 @@ class BadTicket(Exception):
 
 @dataclass(frozen=True)
 class Ticket:
-    """What a ticket says. `sha256` is hex; `expires_at` has whole seconds."""
+    """What a ticket says. `sha256` is hex; `expires_at` has whole milliseconds."""
 
     user_id: str
     device_id: str
@@ -45,9 +47,9 @@ def make(
     sha256: str,
     expires_at: datetime,
 ) -> str:
-    """The same values make the same ticket; a fraction of a second of `expires_at` is dropped."""
+    """The same values make the same ticket; microseconds of `expires_at` are dropped."""
     claims = {"u": user_id, "d": device_id, "j": job_id, "h": sha256}
-    text = json.dumps(claims | {"e": int(expires_at.timestamp())}, separators=(",", ":"))
+    text = json.dumps(claims | {"e": (expires_at - _EPOCH) // _MS}, separators=(",", ":"))
     encoded = _encoded(text.encode())
     return f"{encoded}.{_mac(ticket_key, encoded)}"
 
@@ -67,9 +69,10 @@ def read(ticket_key: SecretStr, ticket: str) -> Ticket:
             device_id=claims["d"],
             job_id=claims["j"],
             sha256=claims["h"],
-            expires_at=datetime.fromtimestamp(claims["e"], UTC),
+            expires_at=_EPOCH + claims["e"] * _MS,
         )
-    except (binascii.Error, ValueError, KeyError, TypeError):  # made by another version of ours
+    # Made by another version of ours.
+    except (binascii.Error, ValueError, KeyError, TypeError, OverflowError):
         raise BadTicket from None
 
 
