@@ -74,7 +74,9 @@ class Part:
                 OtaCode.SIZE_MISMATCH,
                 f"{self.size} bytes came, {order.size} were ordered",
             )
-        if base64.b64encode(md5.digest()).decode() != order.md5:
-            raise OtaError(OtaCode.MD5_MISMATCH, "what came is not what was ordered")
+        came = base64.b64encode(md5.digest()).decode()
+        if came != order.md5:
+            raise OtaError(OtaCode.MD5_MISMATCH, f"{came} came, {order.md5} was ordered")
         if sha256.hexdigest() != order.sha256:
-            raise OtaError(OtaCode.SHA256_MISMATCH, "what came is not what was ordered")
+            came = sha256.hexdigest()
+            raise OtaError(OtaCode.SHA256_MISMATCH, f"{came} came, {order.sha256} was ordered")

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
@@ -26,6 +27,7 @@ from x400.store import Store, write_note
 from x400.twin import Json
 
 REPORT_EACH = 25  # percent of a download
+REPORT_SECONDS = 60.0  # on a slow network, so that nobody takes it for stuck
 
 log = logging.getLogger(__name__)
 
@@ -68,10 +70,11 @@ class Update:
         self._download: Download | None = None
         self._task: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
+        self._told_at = 0.0  # monotonic
         kept = gear.store.note(kind.property)
         self._progress = Progress.of_json(kept) if kept else None
         if self._progress is not None and self._progress.state is OtaState.INSTALLING:
-            why = f"the gateway lost its power while it installed; it runs the old {kind.value}"
+            why = f"seen at the start after it; the old {kind.value} runs"
             self._keep(self._progress.ended(OtaError(OtaCode.POWER_LOST, why)))
 
     @property
@@ -125,9 +128,10 @@ class Update:
             self._halt()
             self._tell(fresh.ended(error))
             return
-        if again is not None and self._download is not None and again.state in UNDER_WAY:
+        running = self._download
+        if again is not None and running is not None and running.order.sha256 == order.sha256:
             self._tell(replace(again, mark=fresh.mark))
-            self._download.readdress(order)
+            running.readdress(order)
             return
         self._halt()
         self._tell(fresh)
@@ -145,7 +149,7 @@ class Update:
     def _check(self, order: OtaOrder) -> None:
         settings = self._gear.settings
         if not settings.key():
-            why = "the gateway does not know its device key and cannot prove itself"
+            why = "give it its key, such as by MYMOTE_X400_DEVICE_KEY"
             raise OtaRejectedError(OtaCode.NO_DEVICE_KEY, why)
         app = self.kind is OtaKind.APP
         room = settings.ota_app_bytes if app else settings.ota_firmware_bytes
@@ -182,8 +186,9 @@ class Update:
             self._end(OtaError(OtaCode.INSTALL_FAILED, why))
         finally:
             await download.close()
-        self._task = self._download = None
-        self._look_again()
+        if self._download is download:
+            self._task = self._download = None
+            self._look_again()
 
     async def _carry_out(self, download: Download) -> None:
         order = download.order
@@ -251,7 +256,9 @@ class Update:
         self._tell(progress)
 
     def _on_percent(self, percent: int) -> None:
-        if percent // REPORT_EACH != self._now().percent // REPORT_EACH:
+        told = self._now().percent
+        late = percent != told and time.monotonic() >= self._told_at + REPORT_SECONDS
+        if late or percent // REPORT_EACH != told // REPORT_EACH:
             self._advance(OtaState.DOWNLOADING, percent)
 
     def _advance(self, state: OtaState, percent: int) -> None:
@@ -279,6 +286,7 @@ class Update:
     def _tell(self, progress: Progress) -> None:
         """Keep and report. A kill in between is mended at the next connect (`report`)."""
         self._keep(progress)
+        self._told_at = time.monotonic()
         if progress.report() is not None:
             log.info(
                 "%s: %s order %s: %s %d %% %s",

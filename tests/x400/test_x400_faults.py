@@ -1,6 +1,8 @@
 """Faults of updates: switched on as a person does, told with their reason, and got over."""
 
 import asyncio
+import base64
+import hashlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -73,7 +75,9 @@ async def test_a_corrupt_byte_is_found_and_all_is_fetched_again(
     assert await fault("corrupt", "--times", "2") == "Faults: corrupt (2 times)."
     for job in ("j1", "j2"):
         desire(hub, server.order(job, APP))
-        assert await ends(hub, job, "failed") == "md5_mismatch: what came is not what was ordered"
+        said = await ends(hub, job, "failed")
+        assert said.startswith("md5_mismatch: ")
+        assert base64.b64encode(hashlib.md5(APP).digest()).decode() in said
     desire(hub, server.order("j2", APP))
     await ends(hub, "j2", "succeeded")
     assert [one.start for one in server.served] == [0, 0, 0]
@@ -102,7 +106,7 @@ async def test_power_lost_while_installing_leaves_the_old_one(
 ) -> None:
     await fault("power-loss")
     desire(hub, server.order("j1", binary, kind), kind)
-    said = f"power_lost: the gateway lost its power while it installed; it runs the old {kind}"
+    said = f"power_lost: seen at the start after it; the old {kind} runs"
     assert await ends(hub, "j1", "failed", kind) == said
     await gateway.until_delivered(5)
     events = [json.loads(body) for body in hub.bodies("management")]
