@@ -18,6 +18,7 @@ from services.ota.documents import Upload
 from services.ota.logic.uploads import OLD, sweep
 from services.ota.resources import Resources
 from shared.schemas.artifacts import AppDocument, FirmwareDocument
+from shared.schemas.audit import PLATFORM
 from stack.local import LocalStack
 from tests.known_secrets import keep
 from tests.ota.artifact_calls import (
@@ -228,11 +229,28 @@ async def test_a_firmware_is_kept_once_for_its_type_and_name(
     assert "already" in refused(await send(), 409)
     assert (await send(type="X500")).status_code == 201
     refused(await send(type="../X400"), 400)
+    refused(await send(name="../core.bin"), 400)
     reply = await ota_client.delete(f"/internal/firmware/{made.id}")
     assert reply.json() == {"result": "deleted"}
     refused(await ota_client.delete(f"/internal/firmware/{made.id}"), 404)
     assert await blobs_of(ota, made.filepath) == set()
     assert (await send()).status_code == 201  # its number is free again
+    audit = ota.refusals.audit.container.query_items(
+        "SELECT c.operation, c.status FROM c WHERE c.actor_kind = 'operator' ORDER BY c.at",
+        partition_key=PLATFORM,
+    )
+    done = [(item["operation"], item["status"]) async for item in audit]
+    upload, delete = "uploadFirmware", "deleteFirmware"
+    assert done[-8:] == [
+        (upload, 201),
+        (upload, 409),
+        (upload, 201),
+        (upload, 400),
+        (upload, 400),
+        (delete, 200),
+        (delete, 404),
+        (upload, 201),
+    ]
 
 
 async def test_what_a_kill_left_behind_is_removed_an_hour_later(

@@ -6,6 +6,7 @@ from fastapi import Query, Request
 
 from services.ota.logic import firmware
 from services.ota.logic.firmware import NewFirmware
+from services.ota.routes.auditing import audited
 from services.ota.routes.authorized import Opened, internal_router
 from services.ota.routes.binary import ContentMd5, read_binary
 from shared.schemas.artifacts import FirmwareDocument
@@ -26,13 +27,18 @@ async def upload_firmware(
     content_md5: ContentMd5 = None,
 ) -> FirmwareDocument:
     """The body is the .bin."""
-    incoming = read_binary(request, resources.settings.ota_firmware_max_bytes, content_md5)
-    new = NewFirmware(gateway_type, version, name, note)
-    return await firmware.upload(resources.stores, resources.signer, new, incoming)
+    async with audited(request, resources, "uploadFirmware", 201) as targets:
+        incoming = read_binary(request, resources.settings.ota_firmware_max_bytes, content_md5)
+        new = NewFirmware(gateway_type, version, name, note)
+        made = await firmware.upload(resources.stores, resources.signer, new, incoming)
+        targets["made"] = made.id
+        return made
 
 
 @router.delete("/firmware/{firmware_id}")
-async def delete_firmware(resources: Opened, firmware_id: str) -> Result:
+async def delete_firmware(request: Request, resources: Opened, firmware_id: str) -> Result:
     """For ever."""
-    await firmware.delete(resources.stores, firmware_id)
-    return Result(result="deleted")
+    async with audited(request, resources, "deleteFirmware", 200) as targets:
+        await firmware.delete(resources.stores, firmware_id)
+        targets["firmware_id"] = firmware_id
+        return Result(result="deleted")
