@@ -15,6 +15,7 @@ from bench import machine, report
 from bench.bare_loop import CONSUMER_GROUP
 from bench.costs import Unfinished, measure
 from bench.devices import measure_pages
+from bench.downloads import measure_downloads
 from services.api.resources import Resources, open_resources
 from stack.demo import operator
 from stack.local import LocalStack, StackError
@@ -45,8 +46,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument(
         "--only",
-        choices=("costs", "accounts", "devices"),
-        help="CPU for each message, many accounts, or pages of the list of devices",
+        choices=("costs", "accounts", "devices", "downloads"),
+        help="CPU for each message, many accounts, pages of the list of devices, or downloads",
     )
     parser.add_argument(
         "--accounts", type=int, default=3000, help="how many accounts get one message each (3000)"
@@ -78,6 +79,9 @@ async def _run(arguments: argparse.Namespace) -> report.Results:
             results.pages = await measure_pages(
                 resources, stack.endpoints.api_url, arguments.platform, say
             )
+    if arguments.only in (None, "downloads"):
+        async with _running(say, "ota") as (stack, resources):
+            results.downloads = await measure_downloads(stack, resources, say)
     results.seconds = time.monotonic() - began
     return results
 

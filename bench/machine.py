@@ -5,7 +5,7 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
-SDKS = ("azure-eventhub", "azure-servicebus", "azure-cosmos")
+SDKS = ("azure-eventhub", "azure-servicebus", "azure-cosmos", "azure-storage-blob")
 
 
 def describe() -> dict[str, str]:

@@ -11,6 +11,8 @@ from rich.table import Table
 from bench.cases import BODY_BYTES, CASES, PASSES
 from bench.costs import Cost, Idle
 from bench.devices import REPEATS, DevicePages
+from bench.downloads import PASSES as DOWNLOAD_PASSES
+from bench.downloads import Downloads
 from tests.load.devices import PAGE
 from tests.load.many_accounts import Result
 
@@ -28,6 +30,7 @@ class Results:
     idle: Idle | None = None
     many: Result | None = None
     pages: DevicePages | None = None
+    downloads: Downloads | None = None
     seconds: float = 0.0  # of the whole run
 
 
@@ -55,6 +58,8 @@ def as_text(results: Results) -> str:
         _print_many(console, results.many)
     if results.pages:
         _print_pages(console, results.pages)
+    if results.downloads:
+        _print_downloads(console, results.downloads)
     console.print(f"\nAll of it took {results.seconds:.0f} s.")
     output = console.file
     assert isinstance(output, StringIO)
@@ -147,6 +152,32 @@ def _print_pages(console: Console, pages: DevicePages) -> None:
         f"Pages of {PAGE} devices. RU: the request charge that the local Cosmos DB reckons for the "
         "documents that it loads and returns, with strong consistency. ms: of the call, through "
         f"the api and back; the median of {REPEATS}, of long ones of fewer."
+    )
+
+
+def _print_downloads(console: Console, downloads: Downloads) -> None:
+    table = Table(
+        title=f"\nA file of {downloads.file_bytes:,} bytes for {downloads.gateways} readers at "
+        "once",
+        title_justify="left",
+    )
+    table.add_column("readers")
+    for name in ("seconds", "MiB/s", "ratio", "CPU ms each"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for speed in downloads.speeds:
+        table.add_row(
+            speed.reader,
+            _figure(speed.seconds, 2),
+            _figure(speed.mib_per_second, 0),
+            _figure(speed.ratio, 2),
+            _figure(speed.service_cpu_ms, 1),
+        )
+    console.print(table)
+    console.print(
+        f"Memory of the OTA service (RSS): {downloads.memory_before:.0f} MiB after the first "
+        f"download, {downloads.memory_peak:.0f} MiB at most. The readers are one process, which "
+        f"compares each file's hash; the best of {DOWNLOAD_PASSES} passes, in turn. ratio: of "
+        "the throughput to that of the SDK. CPU: of the OTA service for each download."
     )
 
 

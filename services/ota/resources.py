@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from services.ota.logic.checks import Checks
 from services.ota.logic.chunks import Chunks
 from services.ota.logic.downloads import Downloads
 from services.ota.logic.installables import Installables
@@ -79,7 +80,9 @@ async def open_resources(settings: OtaSettings) -> AsyncIterator[Resources]:
             hub=hub,
             stores=stores,
             signer=signer,
-            downloads=Downloads(documents, reading, Chunks(reading.read), settings.ota_ticket_key),
+            downloads=Downloads(
+                documents, Checks(reading.check), Chunks(reading.read), settings.ota_ticket_key
+            ),
             refusals=Refusals(
                 Audit(database.get_container_client(AUDIT.name)),
                 documents,

@@ -242,7 +242,7 @@ async def test_a_blob_that_was_changed_is_not_handed_out(
     assert (second.actor_kind, second.device_ids) == ("stranger", [])
     if kind == "app":
         shown = await client.get(f"{alice.base}/audit", params={"operation": "tamperedBlob"})
-        assert [each["id"] for each in shown.json()["items"]] == [second.id, first.id]
+        assert [each["id"] for each in shown.json()["items"]][:2] == [second.id, first.id]
 
 
 async def test_a_blob_that_is_gone_is_not_found(

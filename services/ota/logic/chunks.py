@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from services.ota.logic.ranges import Part
 
-CHUNK_BYTES = 64 * 1024
+CHUNK_BYTES = 256 * 1024  # of 64 KiB, a MiB costs half as much CPU again
 KEPT_BYTES = 16 * 1024 * 1024
 READS_AT_ONCE = 8
 

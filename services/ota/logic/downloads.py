@@ -10,14 +10,16 @@ from datetime import datetime
 from pydantic import SecretStr
 
 from services.ota.logic import proof, tickets
+from services.ota.logic.checks import Checks
 from services.ota.logic.chunks import Blob, Chunks
 from services.ota.logic.ranges import Part
 from services.ota.logic.refusals import Concerned, Refused
-from services.ota.store.blob_reading import BlobReading, Tampered
+from services.ota.store.blob_reading import Tampered
 from services.ota.store.downloads import DownloadDocuments
 from shared.errors import NotFound
 from shared.schemas.artifacts import AppVersionDocument, FirmwareDocument
 from shared.schemas.audit import PLATFORM
+from shared.schemas.documents import DeviceDocument
 from shared.schemas.jobs import ENDS, Job
 
 _APP = re.compile(r"apps/([a-z0-9-]{1,50})/([A-Za-z0-9_-]{1,64})\.bin")
@@ -58,7 +60,7 @@ class Downloads:
     """What a download is allowed by, and read from."""
 
     documents: DownloadDocuments
-    blobs: BlobReading
+    checks: Checks
     chunks: Chunks
     ticket_key: SecretStr
 
@@ -88,16 +90,14 @@ class Downloads:
         """The device of the job may, until the job ends. Raises Refused and Unavailable."""
         who = Concerned(TICKET_REFUSED, device_id=call.device_id)
         ticket = self._ticket(call, who)
-        job, pairing, device = await asyncio.gather(
+        job, device = await asyncio.gather(
             self.documents.job(ticket.user_id, ticket.job_id),
-            self.documents.pairing(ticket.device_id),
             self.documents.device(ticket.user_id, ticket.device_id),
         )
         who = replace(who, user_id=ticket.user_id, targets={"jobid": ticket.job_id})
         if job is None:
             raise Refused(404, "There is no such job any more; drop the download.", who)
-        owned = pairing and (pairing.user_id, pairing.started_at) == (job.user_id, job.paired_at)
-        if not owned or device is None:
+        if device is None or not await self._owns(device, job):
             sentence = "The device left the account that ordered this; drop the download."
             raise Refused(403, sentence, who)
         _check_proof(call, device.device_key, who)
@@ -114,6 +114,15 @@ class Downloads:
                 yield piece
         except (Tampered, NotFound) as error:
             raise _refused_blob(error, file) from None
+
+    async def _owns(self, device: DeviceDocument, job: Job) -> bool:
+        """Whether the pairing that the job was ordered in is in force."""
+        if device.paired_at != job.paired_at:
+            return False
+        if device.phase == "paired":  # a pairing that ends is marked here first
+            return True
+        pairing = await self.documents.pairing(device.device_id)
+        return pairing is not None and pairing.started_at == job.paired_at
 
     def _ticket(self, call: TicketCall, who: Concerned) -> tickets.Ticket:
         if not call.ticket:
@@ -138,7 +147,7 @@ class Downloads:
 
     async def _checked(self, file: File) -> File:
         try:
-            await self.blobs.check(file.blob)
+            await self.checks.check(file.blob)
         except (Tampered, NotFound) as error:
             raise _refused_blob(error, file) from None
         return file

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from services.ota.logic import proof
 from services.ota.logic.downloads import File, TicketCall
 from services.ota.logic.ranges import NotModified, OtherFile, Part, Unsatisfiable, part_of
-from services.ota.routes.authorized import Opened
+from services.ota.resources import Resources
 from services.ota.routes.errors import error_response
 from services.ota.routes.refusing import noted
 from services.ota.routes.sending import Sending
@@ -20,18 +20,17 @@ _METHODS = ["GET", "HEAD"]
 
 
 @router.api_route("/download/{filepath:path}", methods=_METHODS)
-async def download_by_key(request: Request, resources: Opened, filepath: str) -> Response:
+async def download_by_key(request: Request, filepath: str) -> Response:
     """A file, for whoever has its key."""
     key = request.headers.get(KEY_HEADER) or request.query_params.get("key", "")
+    resources: Resources = request.app.state.resources
     async with noted(request):
         file = await resources.downloads.by_key(filepath, key)
     return _reply(request, file)
 
 
 @router.api_route("/devices/{device_id}/jobs/{job_id}/file", methods=_METHODS)
-async def download_by_ticket(
-    request: Request, resources: Opened, device_id: str, job_id: str
-) -> Response:
+async def download_by_ticket(request: Request, device_id: str, job_id: str) -> Response:
     """A job's file, for the device that it is for."""
     call = TicketCall(
         method=request.method,
@@ -41,6 +40,7 @@ async def download_by_ticket(
         proof=request.headers.get(proof.HEADER, ""),
         now=datetime.now(UTC),
     )
+    resources: Resources = request.app.state.resources
     async with noted(request):
         file = await resources.downloads.by_ticket(call)
     return _reply(request, file, device_id=device_id, job_id=job_id)
