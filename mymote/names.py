@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mymote.api import Api, Entity
 
 DEVICE_ID = re.compile(r"X400_[0-9a-f]{40}\Z")
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")  # of an app
 SHOWN = 10  # of those that a name may mean
 
 
@@ -35,6 +36,8 @@ def group_id(api: "Api", given: str) -> str:
 
 def app_id(api: "Api", given: str) -> str:
     """The id of the app that `given` means. Raises Failure where none or several are meant."""
+    if UUID.match(given):
+        return given
     found = list(api.each("listApps"))
     same = [app for app in found if app["id"] == given]
     named = [app for app in found if app["name"] == given]

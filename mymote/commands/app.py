@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from mymote import complete, output, uploads
+from mymote import complete, names, output, uploads
 from mymote.calling import calling
 from mymote.options import (
     AsJson,
@@ -43,7 +43,9 @@ FIRMWARE = (
     Column("NOTE", "note", cut=8),
 )
 
-AppId = Annotated[str, typer.Argument(metavar="APP", help="Its id.", autocompletion=complete.apps)]
+App = Annotated[
+    str, typer.Argument(metavar="APP", help="Its id or name.", autocompletion=complete.apps)
+]
 VersionId = Annotated[str, typer.Argument(metavar="VERSION_ID", help="As `app versions` shows it.")]
 FirmwareId = Annotated[
     str, typer.Argument(metavar="FIRMWARE_ID", help="As `firmware list` shows it.")
@@ -67,10 +69,10 @@ def list_apps(
 
 
 @app.command("show")
-def show(context: typer.Context, app_id: AppId, as_json: AsJson = False) -> None:
+def show(context: typer.Context, app: App, as_json: AsJson = False) -> None:
     """One app."""
     with calling(context) as api:
-        found = api.call("getApp", appid=app_id)
+        found = api.call("getApp", appid=names.app_id(api, app))
     output.shown(found, as_json=as_json)
 
 
@@ -89,7 +91,7 @@ def create(
 @app.command("edit")
 def edit(
     context: typer.Context,
-    app_id: AppId,
+    app: App,
     *,
     name: Annotated[str, typer.Option(help="For people.")],
     etag: IfMatch = "",
@@ -97,25 +99,25 @@ def edit(
 ) -> None:
     """Rename an app."""
     with calling(context) as api:
-        changed = api.call("updateApp", appid=app_id, json={"name": name}, headers=if_match(etag))
+        changed = api.call(
+            "updateApp", appid=names.app_id(api, app), json={"name": name}, headers=if_match(etag)
+        )
     output.shown(changed, as_json=as_json, said="Changed.")
 
 
 @app.command("delete")
-def delete(
-    context: typer.Context, app_id: AppId, *, yes: Yes = False, as_json: AsJson = False
-) -> None:
+def delete(context: typer.Context, app: App, *, yes: Yes = False, as_json: AsJson = False) -> None:
     """Delete an app and all its versions."""
     with calling(context) as api:
-        agreed(f"Delete the app {app_id} and all its versions?", yes)
-        reply = api.call("deleteApp", appid=app_id)
+        agreed(f"Delete the app {app} and all its versions?", yes)
+        reply = api.call("deleteApp", appid=names.app_id(api, app))
     output.done(reply, "Deleted.", as_json=as_json)
 
 
 @app.command("versions")
 def versions(
     context: typer.Context,
-    app_id: AppId,
+    app: App,
     *,
     limit: Limit = 50,
     everything: Everything = False,
@@ -124,25 +126,25 @@ def versions(
     """An app's versions."""
     with calling(context) as api:
         most = bound(limit, everything)
-        found = api.each("listAppVersions", appid=app_id, limit=most)
+        found = api.each("listAppVersions", appid=names.app_id(api, app), limit=most)
         empty = "No versions yet; `mymote app upload` adds one."
         output.listed(found, VERSIONS, empty, most, as_json=as_json)
 
 
 @app.command("show-version")
 def show_version(
-    context: typer.Context, app_id: AppId, version_id: VersionId, as_json: AsJson = False
+    context: typer.Context, app: App, version_id: VersionId, as_json: AsJson = False
 ) -> None:
     """One version of an app."""
     with calling(context) as api:
-        found = api.call("getAppVersion", appid=app_id, appversionid=version_id)
+        found = api.call("getAppVersion", appid=names.app_id(api, app), appversionid=version_id)
     output.shown(found, as_json=as_json)
 
 
 @app.command("upload")
 def upload(
     context: typer.Context,
-    app_id: AppId,
+    app: App,
     file: Annotated[str, typer.Argument(metavar="FILE", help="The app, as it is built.")],
     *,
     version: Annotated[str, typer.Option(help="a.b.c, each 0 to 255.")],
@@ -151,18 +153,20 @@ def upload(
 ) -> None:
     """Upload a new version of an app.
 
-    Example: mymote app upload a1b2c3 build/pump.bin --version 1.4.0
+    Example: mymote app upload "Pump control" build/pump.bin --version 1.4.0
     """
     with calling(context) as api:
         query: dict[str, object] = {"version": version, "note": note}
-        made = uploads.upload(api, "uploadAppVersion", file, query=query, appid=app_id)
+        made = uploads.upload(
+            api, "uploadAppVersion", file, query=query, appid=names.app_id(api, app)
+        )
     output.shown(made, as_json=as_json, said="Uploaded.")
 
 
 @app.command("delete-version")
 def delete_version(
     context: typer.Context,
-    app_id: AppId,
+    app: App,
     version_id: VersionId,
     *,
     yes: Yes = False,
@@ -171,7 +175,7 @@ def delete_version(
     """Delete one version of an app."""
     with calling(context) as api:
         agreed(f"Delete the version {version_id}?", yes)
-        reply = api.call("deleteAppVersion", appid=app_id, appversionid=version_id)
+        reply = api.call("deleteAppVersion", appid=names.app_id(api, app), appversionid=version_id)
     output.done(reply, "Deleted.", as_json=as_json)
 
 

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mymote import complete, names, output, watching
+from mymote import names, output, watching
 from mymote.calling import calling
+from mymote.commands.app import App
 from mymote.options import AsJson, Device, Yes, agreed
 
 if TYPE_CHECKING:
@@ -13,9 +14,6 @@ if TYPE_CHECKING:
 
     from mymote.api import Api
 
-App = Annotated[
-    str, typer.Argument(metavar="APP", help="Its id or name.", autocompletion=complete.apps)
-]
 Version = Annotated[str, typer.Argument(metavar="VERSION", help="Its id, or its number: 1.4.0.")]
 Firmware = Annotated[
     str, typer.Argument(metavar="FIRMWARE", help="Its id, its version or its name.")

@@ -96,7 +96,7 @@ async def jobs_of(mymote: CommandLine, job_id: str, version_id: str) -> None:
     two = await mymote("app", "send", "Pump", "Pumps", "1.4.0", "--yes")
     assert (two.status, "means several" in two.errors) == (2, True)
     table = await mymote("job", "list", "--kind", "app")
-    assert "pump.bin 1.4.0" in table.output
+    assert "Pumps 1.4.0" in table.output
 
 
 async def test_firmware_of_the_operator(mymote: CommandLine, pump: Manufactured) -> None:

@@ -199,11 +199,14 @@ class OtaService:
         now = datetime.now(UTC)
         artifact: AppVersionDocument | FirmwareDocument | None
         if "app_id" in order:
-            artifact = await self.resources.apps.version(
-                order["user_id"], order["app_id"], order["version_id"]
-            )
+            place = (order["user_id"], order["app_id"])
+            app = await self.resources.apps.get(*place)
+            artifact = await self.resources.apps.version(*place, order["version_id"])
+            assert app is not None
+            name = app[0].name
         else:
             artifact = await self.resources.firmware.get(order["firmware_id"])
+            name = artifact.name if artifact else ""
         assert artifact is not None
         return Job(
             **{name: order[name] for name in ("id", "user_id", "device_id", "ordered_by")},
@@ -211,10 +214,9 @@ class OtaService:
             paired_at=now,
             app_id=order.get("app_id", ""),
             artifact_id=artifact.id,
+            name=name,
             md5=artifact.sig_md5,
-            **artifact.model_dump(
-                include={"name", "version", "size", "sha256", "filepath", "blob_etag"}
-            ),
+            **artifact.model_dump(include={"version", "size", "sha256", "filepath", "blob_etag"}),
             created_at=now,
             state_at=now,
             steps=[JobStep(state=JobState.QUEUED, at=now)],

@@ -62,7 +62,9 @@ async def test_forged_cursors_of_a_feed(resources: Resources, token: str) -> Non
 
 
 @pytest.mark.parametrize("cursor", ["a", "AAAA", "_-_-", cursor_of("\r\nX: y"), "a" * 8000])
-@pytest.mark.parametrize("call", ["devices", "notifications", "parked", "audit", "sessions", "jobs"])
+@pytest.mark.parametrize(
+    "call", ["devices", "notifications", "parked", "audit", "sessions", "jobs"]
+)
 async def test_forged_cursors_of_calls(
     client: httpx.AsyncClient, alice: Customer, call: str, cursor: str
 ) -> None:

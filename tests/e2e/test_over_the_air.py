@@ -1,0 +1,207 @@
+"""Updates over the air on what `make run` starts, from a .bin to the version that the gateway
+reports; and what becomes of each fault."""
+
+import json
+import re
+import secrets
+from collections.abc import AsyncIterator
+from itertools import groupby
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.client.command_line import CommandLine
+from tests.e2e.test_make_run import Run, command, environment, press_ctrl_c, start
+from tests.running_stack import settings_on_free_ports
+from x400 import cli
+
+# What a person waits for minutes, a test waits for seconds.
+QUICK = {
+    "MYMOTE_OTA_LOOK_EVERY": "PT0.2S",
+    "MYMOTE_OTA_RETRY_FIRST": "PT0.2S",
+    "MYMOTE_OTA_ATTEMPTS": "2",
+    "MYMOTE_OTA_ANSWER_WAIT": "PT2S",
+    "MYMOTE_X400_INSTALL_TIME": "0.2",
+    "MYMOTE_X400_POWER_LOSS": "0.5",
+}
+APP_BYTES = 200_000
+FIRMWARE_BYTES = 1_000_000
+WELL = ("queued", "sent", "accepted", "downloading", "installing", "succeeded")
+
+
+@pytest.fixture(scope="module")
+async def run(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in QUICK.items():
+            patch.setenv(name, value)
+        run = await start(settings_on_free_ports(tmp_path_factory.mktemp("run")))
+    try:
+        yield run
+    finally:
+        if run.child.returncode is None:
+            await press_ctrl_c(run)
+
+
+@pytest.fixture(scope="module")
+def mymote(run: Run, tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
+    return CommandLine(
+        tmp_path_factory.mktemp("shell"),
+        {
+            "MYMOTE_URL": run.demo.api_url,
+            "MYMOTE_USER_ID": run.demo.user_id,
+            "MYMOTE_API_KEY": run.demo.api_key,
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+async def pump(mymote: CommandLine) -> str:
+    """An app's name."""
+    await mymote.well("app", "create", "Pump control")
+    return "Pump control"
+
+
+async def upload(mymote: CommandLine, app: str, version: str) -> None:
+    (mymote.folder / "pump.bin").write_bytes(secrets.token_bytes(APP_BYTES))
+    await mymote.well("app", "upload", app, "pump.bin", "--version", version)
+
+
+async def send(mymote: CommandLine, app: str, version: str, status: int = 0) -> Any:
+    """The job at its end, as `app send --watch` shows it, which ends with `status`."""
+    ran = await mymote("app", "send", "Demo", app, version, "--watch", "--yes", "--json")
+    assert ran.status == status, ran
+    return json.loads(ran.output.splitlines()[-1])
+
+
+def x400(run: Run, *arguments: str) -> str:
+    """What a command of the gateway prints."""
+    ran = CliRunner().invoke(cli.app, arguments, env=environment(run.settings))
+    assert ran.exit_code == 0, ran.output
+    return ran.output
+
+
+def states(job: Any) -> list[str]:
+    """What it came into, each once in a row."""
+    return [state for state, _ in groupby(step["state"] for step in job["steps"])]
+
+
+async def served(run: Run, job_id: str) -> list[tuple[int, int]]:
+    """First byte and bytes of each answer to a job's gateway, from the service's log."""
+    lines = (run.settings.state_dir / "logs/ota.log").read_text().splitlines()
+    entries = [json.loads(line) for line in lines if job_id in line]
+    return [(each["first_byte"], each["bytes"]) for each in entries if "first_byte" in each]
+
+
+async def test_an_app_from_its_bin_to_the_version_that_is_reported(
+    run: Run, mymote: CommandLine, pump: str
+) -> None:
+    await upload(mymote, pump, "1.1.0")
+    shown = await mymote("app", "send", "Demo", pump, "1.1.0", "--watch", "--yes", columns=120)
+    assert shown.status == 0, shown
+    assert re.search("succeeded +The gateway reports this app's version, 1.1.0", shown.output)
+    device = (await mymote.well("device", "show", "Demo"))["device"]
+    assert (device["app_name"], device["app_version"]) == (pump, "1.1.0")
+    (job,) = await mymote.well("job", "list", "--device", "Demo")
+    assert states(job) == list(WELL)
+    assert await served(run, job["id"]) == [(0, APP_BYTES)]
+    events = [each["event"] for each in await mymote.well("device", "timeline", "Demo")]
+    assert {"app_ordered", "app_installed", "app_restarted"} <= {*events}
+    assert "Pump control 1.1.0" in x400(run, "status")
+
+
+async def test_a_firmware_of_the_operator(
+    run: Run, mymote: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for line in (run.settings.state_dir / "env").read_text().splitlines():
+        name, _, value = line.partition("=")
+        monkeypatch.setenv(name, value.strip("'"))
+    (mymote.folder / "x400.bin").write_bytes(secrets.token_bytes(FIRMWARE_BYTES))
+    file = str(mymote.folder / "x400.bin")
+    await command(run, "services.api.operator", "firmware", "upload", file, "--version", "1.2.0")
+    order = ("firmware", "send", "Demo", "1.2.0", "--watch", "--yes", "--json")
+    ran = await mymote(*order)
+    assert ran.status == 0, ran
+    job = json.loads(ran.output.splitlines()[-1])
+    assert (job["kind"], states(job)) == ("firmware", list(WELL))
+    device = (await mymote.well("device", "show", "Demo"))["device"]
+    assert device["fwversion"] == "1.2.0"
+
+
+async def test_a_cut_download_goes_on_at_the_byte_where_it_stopped(
+    run: Run, mymote: CommandLine, pump: str
+) -> None:
+    await upload(mymote, pump, "1.2.0")
+    assert "cut-download at 40 % (once)" in x400(run, "fault", "cut-download", "--at", "40")
+    job = await send(mymote, pump, "1.2.0")
+    assert (job["attempt"], states(job)) == (1, list(WELL))
+    (begun, sent), (went_on, rest) = await served(run, job["id"])
+    assert (begun, went_on, rest) == (0, APP_BYTES * 40 // 100, APP_BYTES * 60 // 100)
+    assert went_on <= sent <= APP_BYTES
+
+
+async def test_what_was_changed_on_its_way_is_not_installed(
+    run: Run, mymote: CommandLine, pump: str
+) -> None:
+    await upload(mymote, pump, "1.3.0")
+    x400(run, "fault", "corrupt")
+    job = await send(mymote, pump, "1.3.0", status=1)
+    assert (job["state"], job["attempt"]) == ("failed", 2)
+    assert "Given up after 2 attempts: The file that arrived is not the one" in job["reason"]
+    tried = [step["reason"] for step in job["steps"] if step["state"] == "queued"]
+    assert tried[-1].startswith("Attempt 1 of 2 failed: The file that arrived is not the one")
+    assert "none" in x400(run, "fault", "off")
+    device = (await mymote.well("device", "show", "Demo"))["device"]
+    assert device["app_version"] == "1.2.0"
+
+
+async def test_an_installation_that_fails(run: Run, mymote: CommandLine, pump: str) -> None:
+    await upload(mymote, pump, "1.4.0")
+    x400(run, "fault", "fail-install")
+    job = await send(mymote, pump, "1.4.0", status=1)
+    x400(run, "fault", "off")
+    assert job["state"] == "failed"
+    assert "Given up after 2 attempts: The gateway could not install it" in job["reason"]
+    assert await served(run, job["id"]) == [(0, APP_BYTES)]  # the second time it has the file
+
+
+async def test_a_loss_of_power_while_it_installs(run: Run, mymote: CommandLine, pump: str) -> None:
+    await upload(mymote, pump, "1.5.0")
+    x400(run, "fault", "power-loss")
+    job = await send(mymote, pump, "1.5.0")
+    assert job["attempt"] == 2
+    (why,) = [step["reason"] for step in job["steps"] if "failed" in step["reason"]]
+    assert "lost its power while it installed, and runs what it ran before" in why
+    assert await served(run, job["id"]) == [(0, APP_BYTES)]  # what it had is kept
+
+
+async def test_a_gateway_that_never_answers(run: Run, mymote: CommandLine, pump: str) -> None:
+    await upload(mymote, pump, "1.6.0")
+    x400(run, "fault", "never-answer")
+    job = await send(mymote, pump, "1.6.0", status=1)
+    assert job["state"] == "timed_out"
+    assert "is connected but did not answer the order" in job["reason"]
+    x400(run, "fault", "off")
+
+
+async def test_an_order_to_a_gateway_that_is_away_waits_and_can_be_taken_back(
+    run: Run, mymote: CommandLine, pump: str
+) -> None:
+    await upload(mymote, pump, "1.7.0")
+    await upload(mymote, pump, "1.8.0")
+    x400(run, "unplug")
+    first, second = [
+        (await mymote.well("app", "send", "Demo", pump, version, "--yes"))["id"]
+        for version in ("1.7.0", "1.8.0")
+    ]
+    superseded = await mymote.well("job", "show", first)
+    assert (superseded["state"], superseded["reason"]) == (
+        "superseded",
+        "A newer order took its place.",
+    )
+    cancelled = await mymote.well("job", "cancel", second, "--yes")
+    assert (cancelled["state"], cancelled["reason"]) == ("cancelled", "Cancelled by first.")
+    third = (await mymote.well("app", "send", "Demo", pump, "1.8.0", "--yes"))["id"]
+    x400(run, "plug")
+    assert (await mymote("job", "watch", third)).status == 0
+    assert await mymote.well("job", "list", "--state", "open") == []
