@@ -18,12 +18,11 @@ from x400.credentials import DeviceCredentials
 from x400.delivery import Delivery
 from x400.errors import ErrorCode, IomoteError
 from x400.inbox import Inbox
-from x400.installed import Installed
 from x400.journal import Watcher
 from x400.messages import Draft, Event, Kind, Outcome, Stored
 from x400.network import ApnConfig, EthernetConfig
 from x400.ota import Updates
-from x400.ota_update import Hooks
+from x400.ota_gear import Hooks
 from x400.outbox import Outbox
 from x400.session import HubSession
 from x400.settings import GatewaySettings
@@ -67,7 +66,6 @@ class Core:
         self.outbox = Outbox(store, limits, settings.storage_bytes, clock, on_record)
         self.inbox = Inbox(store, on_change, self._fault, clock)
         self.twin = Twin(store, self._obey)
-        self._installed = Installed(store, settings.fwversion)
         hooks = Hooks(
             report=self.twin.report,
             desired=lambda: self.twin.desired,
@@ -80,7 +78,6 @@ class Core:
             settings=settings,
             device_id=credentials.device_id,
             store=store,
-            installed=self._installed,
             hooks=hooks,
             clock=clock,
         )
@@ -136,7 +133,7 @@ class Core:
     def hello(self, name: str, version: tuple[int, int, int]) -> int:
         """`begin` and `rtcSync` (0100): the app's name and version; the Unix time in seconds."""
         self._require_alive()
-        app = self._installed.begun(properties.of_app(name, version))
+        app = self.updates.installed.begun(properties.of_app(name, version))
         self.app_running = True
         self.twin.report_changed(app)
         self._on_change()
@@ -144,8 +141,8 @@ class Core:
 
     def begin_installed(self) -> None:
         """As `hello`, of an app that was installed while no sketch runs."""
-        app = self._store.note("sketch") or self._installed.app()
-        self.twin.report_changed(self._installed.begun(app))
+        app = self._store.note("sketch") or self.updates.installed.app()
+        self.twin.report_changed(self.updates.installed.begun(app))
 
     def send_message(
         self,
@@ -249,13 +246,13 @@ class Core:
 
     def app_name_and_version(self) -> str:
         """What the app last told at `begin`; "" before the first time."""
-        app = self._installed.app()
+        app = self.updates.installed.app()
         return f"{app['app_name']} {app['app_version']}" if app else ""
 
     @property
     def fwversion(self) -> str:
         """The version of the firmware that runs."""
-        return self._installed.fwversion()
+        return self.updates.installed.fwversion()
 
     def set_plugged(self, *, plugged: bool) -> None:
         """Pull the network cable, or put it back."""
@@ -292,7 +289,7 @@ class Core:
 
     def _own_properties(self) -> Json:
         own = properties.of_gateway(self._settings, self.fwversion)
-        return own | self._installed.app() | self.updates.reports()
+        return own | self.updates.installed.app() | self.updates.reports()
 
     async def _run(self) -> None:
         try:

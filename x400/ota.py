@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping
 
 from x400.faults import Faults
 from x400.installed import Installed
+from x400.ota_gear import Gear, Hooks
 from x400.ota_order import OtaKind
 from x400.ota_trust import TrustedKeys
-from x400.ota_update import Gear, Hooks, Update
+from x400.ota_update import Update
 from x400.settings import GatewaySettings
 from x400.store import Store
 from x400.twin import Json
@@ -22,11 +23,11 @@ class Updates:
         settings: GatewaySettings,
         device_id: str,
         store: Store,
-        installed: Installed,
         hooks: Hooks,
         clock: Callable[[], float],
     ) -> None:
         self.faults = Faults(store)
+        self.installed = Installed(store, settings.fwversion)
         self._online = asyncio.Event()
         gear = Gear(
             device_id=device_id,
@@ -34,7 +35,7 @@ class Updates:
             store=store,
             keys=TrustedKeys(store, settings.ota_public_keys),
             faults=self.faults,
-            installed=installed,
+            installed=self.installed,
             online=self._online,
             installing=asyncio.Lock(),
             clock=clock,

@@ -33,7 +33,7 @@ class CutError(Exception):
 
 class Download:
     """The way to an order's binary. It is tried again and again, with a back-off, and given up
-    after `ota_tries` in a row that brought nothing."""
+    after `ota_tries` in a row that got no further."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Download:
         self._faults = faults
         self._online = online
         self._clock = clock
-        self._received = 0
+        self._most = 0  # bytes that were there, ever
         self._readdressed = asyncio.Event()
         self._client = httpx.AsyncClient(
             verify=tls_context(settings.ota_ca_file or settings.ca_file),
@@ -90,13 +90,13 @@ class Download:
         while True:
             await self._online.wait()
             self._readdressed.clear()
-            before = self._received
+            before = self._most
             try:
                 return await attempt()
             except CutError as cut:
-                vain = 0 if self._received > before else vain + 1
+                vain = 0 if self._most > before else vain + 1
                 if vain >= settings.ota_tries:
-                    why = f"{cut}; {vain} tries in a row brought no byte"
+                    why = f"{cut}; {vain} tries in a row got no further"
                     raise OtaError(OtaCode.DOWNLOAD_FAILED, why) from None
                 if not vain:
                     backoff.reset()
@@ -106,6 +106,7 @@ class Download:
 
     async def _fetch(self, part: Part, on_percent: Callable[[int], None]) -> None:
         order, offset, etag = self.order, part.size, part.etag
+        self._most = max(self._most, offset)
         if offset >= order.size:
             return
         headers = order.proof(self._settings.key(), "GET", self._clock())
@@ -136,7 +137,7 @@ class Download:
         room = max(end - have, 0)
         if chunk[:room]:
             part.append(chunk[:room])
-            self._received += len(chunk[:room])
+            self._most = max(self._most, have + len(chunk[:room]))
         if room < len(chunk):
             self._faults.happens(Fault.CUT_DOWNLOAD)
             raise CutError("the connection was cut")

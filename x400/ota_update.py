@@ -3,14 +3,13 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
 from x400.errors import IomoteError
-from x400.faults import Fault, Faults
-from x400.installed import Installed
+from x400.faults import Fault
 from x400.ota_download import Download
 from x400.ota_file import Part
+from x400.ota_gear import Gear, Hooks
 from x400.ota_order import (
     OtaCode,
     OtaError,
@@ -21,42 +20,13 @@ from x400.ota_order import (
     job_of,
 )
 from x400.ota_progress import FINAL, UNDER_WAY, OtaState, Progress
-from x400.ota_trust import TrustedKeys
-from x400.settings import GatewaySettings
-from x400.store import Store, write_note
+from x400.store import write_note
 from x400.twin import Json
 
 REPORT_EACH = 25  # percent of a download
 REPORT_SECONDS = 60.0  # on a slow network, so that nobody takes it for stuck
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Gear:
-    """What the updates of a gateway share."""
-
-    device_id: str
-    settings: GatewaySettings
-    store: Store
-    keys: TrustedKeys
-    faults: Faults
-    installed: Installed
-    online: asyncio.Event  # set while there is a network
-    installing: asyncio.Lock
-    clock: Callable[[], float]
-
-
-@dataclass(frozen=True)
-class Hooks:
-    """What an update does to the rest of the gateway."""
-
-    report: Callable[[Json], None]  # a patch of the twin; raises IomoteError
-    desired: Callable[[], Json]  # as last received
-    app_installed: Callable[[str], None]
-    firmware_installed: Callable[[str], None]  # resets the gateway
-    power_lost: Callable[[], None]
-    fault: Callable[[IomoteError], None]
 
 
 class Update:

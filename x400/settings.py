@@ -51,7 +51,7 @@ class GatewaySettings(BaseSettings):
     ota_app_bytes: int = Field(default=256 * 1024, gt=0)
     ota_firmware_bytes: int = Field(default=4 * 1024 * 1024, gt=0)
     ota_timeout: float = Field(default=30, gt=0)  # for the next bytes of a download
-    ota_tries: int = Field(default=6, gt=0)  # in a row that bring no byte
+    ota_tries: int = Field(default=6, gt=0)  # in a row that get no further
     ota_bytes_per_second: int = Field(default=0, ge=0)  # of a slow network; 0: as it comes
     install_time: float = Field(default=2, ge=0)
     power_loss: float = Field(default=5, ge=0)  # how long the power stays away

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from tests.x400.gateways import DEVICE_ID, DEVICE_KEY, MakeSettings, running
 from tests.x400.local_hub import Hub
 from tests.x400.ota_server import OtaServer, public
+from tests.x400.updates import sketch
 from x400.gateway import Gateway
 from x400.settings import GatewaySettings
 
@@ -46,6 +47,7 @@ def make_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeSettin
             "install_time": 0.02,
             "power_loss": 0.05,
             "ota_public_keys": [],
+            "ota_tries": 3,
         }
         return GatewaySettings(**(values | changes))
 
@@ -68,9 +70,17 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[Gateway]:
 
 @pytest.fixture
 async def server(settings: GatewaySettings) -> AsyncIterator[OtaServer]:
-    """A server of binaries, whose key the gateway of `settings` trusts."""
+    """A server of binaries, whose key a gateway of `settings` trusts."""
     server = OtaServer()
     await server.start()
     settings.ota_public_keys.append(public(server.key))
     yield server
     await server.close()
+
+
+@pytest.fixture
+async def updated(settings: GatewaySettings, server: OtaServer) -> AsyncIterator[Gateway]:
+    """The hub's device, connected, with a sketch, and a server to download from."""
+    async with running(Gateway(settings, sketch=sketch)) as gateway:
+        await gateway.until_connected(5)
+        yield gateway

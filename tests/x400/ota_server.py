@@ -4,7 +4,9 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import math
 import re
+import ssl
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,20 +66,22 @@ class OtaServer:
         self.key_requests = 0
         self.trouble = Trouble()
         self.ranges = True
-        self.flowing = asyncio.Event()  # clear it to hold the answers half-way
+        self.flowing = asyncio.Event()  # clear it to hold the answers on their way
+        self.hold_at = 0.5  # of a binary
         self.flowing.set()
         self._tickets: dict[str, str] = {}  # of each job, the newest
         self._binaries: dict[str, bytes] = {}
 
-    async def start(self) -> None:
+    async def start(self, tls: ssl.SSLContext | None = None) -> None:
         app = web.Application()
         app.router.add_get("/keys", self._keys)
         app.router.add_get(r"/devices/{device}/jobs/{job}/file", self._file)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=tls)
         await site.start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        scheme = "https" if tls else "http"
+        self.url = f"{scheme}://127.0.0.1:{self._runner.addresses[0][1]}"
 
     async def close(self) -> None:
         self.flowing.set()
@@ -131,8 +135,8 @@ class OtaServer:
             response.headers["Content-Range"] = f"bytes {start}-{len(binary) - 1}/{len(binary)}"
         await response.prepare(request)
         end = start + self.trouble.cuts.pop(0) if self.trouble.cuts else len(binary)
-        half = max((len(binary) + 1) // 2, start)
-        for begin, stop in ((start, min(half, end)), (min(half, end), end)):
+        held = max(math.ceil(len(binary) * self.hold_at), start)
+        for begin, stop in ((start, min(held, end)), (min(held, end), end)):
             try:
                 await response.write(binary[begin:stop])
             except ConnectionError:

@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from typer.testing import CliRunner
 
-from tests.x400.gateways import running, until
+from tests.x400.gateways import until
 from tests.x400.local_hub import Hub
 from tests.x400.ota_server import OtaServer
-from tests.x400.updates import APP, FIRMWARE, desire, ends, reported, runs, sketch
+from tests.x400.updates import APP, FIRMWARE, desire, ends, reported, runs
 from x400.cli import app
 from x400.control import ControlServer
 from x400.gateway import Gateway
@@ -22,16 +22,9 @@ Command = Callable[..., Awaitable[str]]
 
 
 @pytest.fixture
-async def gateway(settings: GatewaySettings, server: OtaServer) -> AsyncIterator[Gateway]:
-    async with running(Gateway(settings, sketch=sketch)) as gateway:
-        await gateway.until_connected(5)
-        yield gateway
-
-
-@pytest.fixture
-async def fault(gateway: Gateway, settings: GatewaySettings) -> AsyncIterator[Command]:
+async def fault(updated: Gateway, settings: GatewaySettings) -> AsyncIterator[Command]:
     """`python -m x400 fault …`, in a thread, by the real control socket."""
-    control = ControlServer(settings.state, {gateway.credentials.device_id: gateway})
+    control = ControlServer(settings.state, {updated.credentials.device_id: updated})
     await control.start()
 
     async def run(*arguments: str, command: str = "fault", code: int = 0) -> str:
@@ -60,7 +53,7 @@ async def test_a_download_that_is_always_cut_is_given_up(
     await fault("cut-download", "--at", "40", "--times", "100")
     desire(hub, server.order("j1", APP))
     tries = settings.ota_tries
-    said = f"download_failed: the connection was cut; {tries} tries in a row brought no byte"
+    said = f"download_failed: the connection was cut; {tries} tries in a row got no further"
     assert await ends(hub, "j1", "failed") == said
     assert [one.start for one in server.served] == [0] + [len(APP) * 40 // 100] * tries
     await fault("off")
@@ -102,34 +95,34 @@ async def test_a_failed_installation_needs_no_second_download(
 
 @pytest.mark.parametrize(("kind", "binary"), [("app", APP), ("firmware", FIRMWARE)])
 async def test_power_lost_while_installing_leaves_the_old_one(
-    hub: Hub, server: OtaServer, gateway: Gateway, fault: Command, kind: str, binary: bytes
+    hub: Hub, server: OtaServer, updated: Gateway, fault: Command, kind: str, binary: bytes
 ) -> None:
     await fault("power-loss")
     desire(hub, server.order("j1", binary, kind), kind)
     said = f"power_lost: seen at the start after it; the old {kind} runs"
     assert await ends(hub, "j1", "failed", kind) == said
-    await gateway.until_delivered(5)
+    await updated.until_delivered(5)
     events = [json.loads(body) for body in hub.bodies("management")]
     assert {"event": "started", "detail": "the power came back"} in events
-    assert gateway.core.fwversion == "1.0.0"
-    assert gateway.core.app_name_and_version() == "first sketch 1.0.0"
+    assert updated.core.fwversion == "1.0.0"
+    assert updated.core.app_name_and_version() == "first sketch 1.0.0"
     desire(hub, server.order("j1", binary, kind), kind)
     await ends(hub, "j1", "succeeded", kind)
     assert len(server.served) == 1
 
 
 async def test_a_gateway_that_never_answers_does_once_it_is_mended(
-    hub: Hub, server: OtaServer, gateway: Gateway, fault: Command
+    hub: Hub, server: OtaServer, updated: Gateway, fault: Command
 ) -> None:
     await fault("never-answer")
     order = server.order("j1", APP)
     desire(hub, order)
-    await until(lambda: gateway.core.twin.desired.get("ota_app") == order)
+    await until(lambda: updated.core.twin.desired.get("ota_app") == order)
     assert not reported(hub)
     assert not server.served
-    gateway.reset("which mends nothing")
-    await until(lambda: gateway.resets == 1)
-    await gateway.until_connected(5)
+    updated.reset("which mends nothing")
+    await until(lambda: updated.resets == 1)
+    await updated.until_connected(5)
     assert "Faults never-answer (until switched off)" in await fault(command="status")
     await fault("off")
     desire(hub, server.order("j1", APP))

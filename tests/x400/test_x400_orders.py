@@ -32,7 +32,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.dictionaries(st.sampled_from(sorted(GOOD)), JSON) | JSON)
 def test_any_order_is_read_or_rejected(changes: object) -> None:
     value = GOOD | changes if isinstance(changes, dict) else changes
