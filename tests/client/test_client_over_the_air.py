@@ -68,6 +68,8 @@ async def test_an_app_from_its_making_to_a_device(mymote: CommandLine, pump: Man
     assert again.status == 5  # a version never changes
     missing = await mymote("app", "upload", app, "none.bin", "--version", "1.4.1")
     assert (missing.status, "none.bin" in missing.errors) == (2, True)
+    other = await mymote("app", "upload", app, "pump.hex", "--version", "1.4.1")
+    assert (other.status, ".bin" in other.errors) == (2, True)
     assert (await mymote.well("app", "edit", app, "--name", "Pumps"))["name"] == "Pumps"
     assert (await mymote.well("app", "show-version", app, version["id"])) == version
     ordered = await mymote.well("device", "app", "Pump", app, version["id"], "--yes")
