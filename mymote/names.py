@@ -34,13 +34,18 @@ def group_id(api: "Api", given: str) -> str:
     return str(_one(same or named, given, "group", "mymote group list", "id")["id"])
 
 
-def app_id(api: "Api", given: str) -> str:
-    """The id of the app that `given` means. Raises Failure where none or several are meant."""
+def app_id(api: "Api", given: str, *, create: bool = False) -> str:
+    """The id of the app that `given` means; with `create`, of a new one where none is meant.
+
+    Raises Failure where none or several are meant.
+    """
     if UUID.match(given):
         return given
     found = list(api.each("listApps"))
     same = [app for app in found if app["id"] == given]
     named = [app for app in found if app["name"] == given]
+    if create and not same and not named:
+        return str(api.call("createApp", json={"name": given})["id"])
     return str(_one(same or named, given, "app", "mymote app list", "id")["id"])
 
 

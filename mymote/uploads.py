@@ -43,6 +43,11 @@ def upload(
     return made
 
 
+def check(file: str) -> None:
+    """Raises Failure where it cannot be sent."""
+    _opened(file).close()
+
+
 def _opened(file: str) -> BufferedReader:
     if not file.lower().endswith(EXTENSION):
         raise usage(f"{file} does not end in {EXTENSION}: is it the right file?")

@@ -5,7 +5,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from stack.demo import Demo
+from stack.demo import APP, BINARY, Demo
 from stack.settings import StackSettings
 
 
@@ -51,6 +51,15 @@ def show(console: Console, demo: Demo, settings: StackSettings, seconds: float) 
         ),
         (".venv/bin/python -m x400 press", "press its button: one more reading"),
         (".venv/bin/python -m x400 notify --level alarm Flood", "raise an alarm"),
+        (
+            f'.venv/bin/mymote app upload "{APP}" {settings.state_dir}/{BINARY} \\\n'
+            "    --version 1.1.0 --create",
+            "upload another version of its app: any .bin will do",
+        ),
+        (
+            f'.venv/bin/mymote app send Demo "{APP}" 1.1.0 --watch --yes',
+            "have it installed over the air, and watch",
+        ),
     ):
         console.print(f"  [dim]# {meaning}[/]")
         console.out(f"  {command}", highlight=False)

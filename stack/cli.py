@@ -95,6 +95,7 @@ async def _serve(stack: LocalStack) -> None:
     with _step("account and gateway"):
         path = settings.state_dir / "demo.json"
         made = await demo.load_or_make(path, stack.endpoints, stack.service_environment)
+        demo.write_binary(settings.state_dir)
     with _step("api, ota and ingest"):
         await stack.start_service("api", extra=to_ota)
         for name in ("ota", "ingest"):

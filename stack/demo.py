@@ -12,6 +12,10 @@ from stack.environment import Endpoints
 from stack.keys import write_private
 from stack.local import StackError
 
+APP = "X400 demo"  # as the gateway's app calls itself
+BINARY = "demo.bin"  # beside demo.json: something to upload
+BINARY_BYTES = 100_000
+
 
 @dataclass(frozen=True)
 class Demo:
@@ -88,6 +92,14 @@ async def load_or_make(path: Path, endpoints: Endpoints, environment: dict[str, 
     if demo != earlier:
         write_private(path, json.dumps(asdict(demo), indent=2) + "\n")
     return demo
+
+
+def write_binary(folder: Path) -> None:
+    """An example of what is sent over the air. A virtual gateway takes its name and version and
+    goes on with the app that it has, so it may hold anything."""
+    file = folder / BINARY
+    if not file.exists():
+        file.write_bytes(os.urandom(BINARY_BYTES))
 
 
 async def _make(environment: dict[str, str], earlier: dict[str, Any]) -> dict[str, Any]:

@@ -149,6 +149,9 @@ def upload(
     *,
     version: Annotated[str, typer.Option(help="a.b.c, each 0 to 255.")],
     note: Annotated[str, typer.Option(help="What is new.")] = "",
+    create: Annotated[
+        bool, typer.Option("--create", help="Make the app, if there is none of this name.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Upload a new version of an app.
@@ -156,10 +159,10 @@ def upload(
     Example: mymote app upload "Pump control" build/pump.bin --version 1.4.0
     """
     with calling(context) as api:
+        uploads.check(file)
+        app_id = names.app_id(api, app, create=create)
         query: dict[str, object] = {"version": version, "note": note}
-        made = uploads.upload(
-            api, "uploadAppVersion", file, query=query, appid=names.app_id(api, app)
-        )
+        made = uploads.upload(api, "uploadAppVersion", file, query=query, appid=app_id)
     output.shown(made, as_json=as_json, said="Uploaded.")
 
 

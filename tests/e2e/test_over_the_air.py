@@ -4,6 +4,7 @@ reports; and what becomes of each fault."""
 import json
 import re
 import secrets
+import shlex
 from collections.abc import AsyncIterator
 from itertools import groupby
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from stack.demo import BINARY_BYTES
 from tests.client.command_line import CommandLine
 from tests.e2e.test_make_run import Run, command, environment, press_ctrl_c, start
 from tests.running_stack import settings_on_free_ports
@@ -94,20 +96,23 @@ async def served(run: Run, job_id: str) -> list[tuple[int, int]]:
 
 
 async def test_an_app_from_its_bin_to_the_version_that_is_reported(
-    run: Run, mymote: CommandLine, pump: str
+    run: Run, mymote: CommandLine
 ) -> None:
-    await upload(mymote, pump, "1.1.0")
-    shown = await mymote("app", "send", "Demo", pump, "1.1.0", "--watch", "--yes", columns=120)
+    """By the commands that the card shows."""
+    commands = re.findall(r"\.venv/bin/mymote (app .*)", "".join(run.printed).replace("\\\n", ""))
+    uploading, sending = [shlex.split(each) for each in commands]
+    assert (await mymote(*uploading)).status == 0
+    shown = await mymote(*sending, columns=120)
     assert shown.status == 0, shown
     assert re.search("succeeded +The gateway reports this app's version, 1.1.0", shown.output)
     device = (await mymote.well("device", "show", "Demo"))["device"]
-    assert (device["app_name"], device["app_version"]) == (pump, "1.1.0")
-    (job,) = await mymote.well("job", "list", "--device", "Demo")
+    assert (device["app_name"], device["app_version"]) == ("X400 demo", "1.1.0")
+    (job,) = await mymote.well("job", "list", "--device", "Demo", "--kind", "app")
     assert states(job) == list(WELL)
-    assert await served(run, job["id"]) == [(0, APP_BYTES)]
+    assert await served(run, job["id"]) == [(0, BINARY_BYTES)]
     events = [each["event"] for each in await mymote.well("device", "timeline", "Demo")]
     assert {"app_ordered", "app_installed", "app_restarted"} <= {*events}
-    assert "Pump control 1.1.0" in x400(run, "status")
+    assert "X400 demo 1.1.0" in x400(run, "status")
 
 
 async def test_a_firmware_of_the_operator(
@@ -152,7 +157,7 @@ async def test_what_was_changed_on_its_way_is_not_installed(
     assert tried[-1].startswith("Attempt 1 of 2 failed: The file that arrived is not the one")
     assert "none" in x400(run, "fault", "off")
     device = (await mymote.well("device", "show", "Demo"))["device"]
-    assert device["app_version"] == "1.2.0"
+    assert (device["app_name"], device["app_version"]) == (pump, "1.2.0")
 
 
 async def test_an_installation_that_fails(run: Run, mymote: CommandLine, pump: str) -> None:
