@@ -192,8 +192,8 @@ class Gateway:
     async def _reset(self, event: Event, why: str, dark: float) -> None:
         log.info("%s: reset %s", self.credentials.device_id, why)
         await self._power_off(orderly=False)
-        self.resets += 1
         await asyncio.sleep(dark)
+        self.resets += 1
         while True:
             try:
                 self._power_on(event, why)
