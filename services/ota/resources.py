@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from services.ota.logic.checks import Checks
 from services.ota.logic.chunks import Chunks
 from services.ota.logic.downloads import Downloads
 from services.ota.logic.installables import Installables
 from services.ota.logic.job_rules import Limits
+from services.ota.logic.joined import Joined
 from services.ota.logic.refusals import Refusals
 from services.ota.logic.signing import Signer
 from services.ota.logic.uploads import Stores
@@ -25,6 +25,7 @@ from services.ota.store.gateways import Gateways
 from services.ota.store.in_use import InUse
 from services.ota.store.jobs import Jobs
 from services.ota.store.timeline import Timeline
+from services.ota.store.together import Together
 from services.ota.store.uploads import Uploads
 from shared.clients import AzureClients, open_azure
 from shared.database import APPS, AUDIT, DEVICES, FIRMWARE, GATEWAYS, JOBS, TIMELINE, UPLOADS
@@ -53,9 +54,9 @@ async def open_resources(settings: OtaSettings) -> AsyncIterator[Resources]:
         documents = DownloadDocuments(
             apps=database.get_container_client(APPS.name),
             firmware_versions=database.get_container_client(FIRMWARE.name),
-            jobs=database.get_container_client(JOBS.name),
+            jobs=Together(database.get_container_client(JOBS.name)),
             gateways=database.get_container_client(GATEWAYS.name),
-            devices=database.get_container_client(DEVICES.name),
+            devices=Together(database.get_container_client(DEVICES.name)),
         )
         container = azure.blob.get_container_client(settings.ota_container)
         stores = Stores(
@@ -81,7 +82,11 @@ async def open_resources(settings: OtaSettings) -> AsyncIterator[Resources]:
             stores=stores,
             signer=signer,
             downloads=Downloads(
-                documents, Checks(reading.check), Chunks(reading.read), settings.ota_ticket_key
+                documents=documents,
+                check=Joined(reading.check),
+                firmware=Joined(documents.firmware),
+                chunks=Chunks(reading.read),
+                ticket_key=settings.ota_ticket_key,
             ),
             refusals=Refusals(
                 Audit(database.get_container_client(AUDIT.name)),

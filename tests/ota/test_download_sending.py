@@ -5,16 +5,23 @@ import hashlib
 import json
 import socket
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
 
 from services.api.logic.manufacturing import Manufactured
 from services.api.resources import Resources as ApiResources
 from services.ota.logic.chunks import CHUNK_BYTES, Blob, Chunks
+from services.ota.logic.downloads import File
 from services.ota.logic.ranges import Part
+from services.ota.logic.refusals import Concerned
 from services.ota.resources import Resources
+from services.ota.routes.sending import Sending
+from shared.errors import Unavailable
 from stack.local import LocalStack
 from tests.api.customers import Customer
 from tests.ingest.local_platform import eventually
@@ -79,7 +86,10 @@ async def test_the_log_tells_the_bytes_that_were_sent_and_no_secret(
     ordered = await order(resources, ota, large, alice, pump)
     ticket, job = {"ticket": ordered.ticket}, ordered.job.id
     path = f"{ordered.path}?ticket={ordered.ticket}"
-    (await _requested(stack, path, ordered.headers())).close()  # hangs up
+    reader = await _requested(stack, path, ordered.headers())
+    for _ in range(10):
+        await asyncio.get_running_loop().sock_recv(reader, 1024)
+    reader.close()  # hangs up
     cut = await eventually(_logged(stack, job, lambda line: line["first_byte"] == 0))
     assert (cut["status"], cut["device_id"]) == (200, pump.device_id)
     assert 0 < cut["bytes"] < len(LARGE)
@@ -166,3 +176,13 @@ async def test_a_read_that_fails_fails_for_all_and_is_tried_anew() -> None:
     results = await asyncio.gather(take(), take(), return_exceptions=True)
     assert [type(each) for each in results] == [OSError, OSError]
     assert await take() == b"right"
+
+
+async def test_more_downloads_than_there_is_memory_for_are_told_to_wait(ota: Resources) -> None:
+    app = Starlette()
+    full = replace(ota.downloads, places=asyncio.Semaphore(0))
+    app.state.resources = replace(ota, downloads=full)
+    request = Request({"type": "http", "app": app})
+    file = File(Blob("b", "e", 5), "", "", Concerned(""))
+    with pytest.raises(Unavailable, match="try again"):
+        Sending(request, file, Part(0, 5), 200, {})

@@ -4,14 +4,14 @@ import asyncio
 import hmac
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from pydantic import SecretStr
 
 from services.ota.logic import proof, tickets
-from services.ota.logic.checks import Checks
 from services.ota.logic.chunks import Blob, Chunks
+from services.ota.logic.joined import Joined
 from services.ota.logic.ranges import Part
 from services.ota.logic.refusals import Concerned, Refused
 from services.ota.store.blob_reading import Tampered
@@ -24,6 +24,8 @@ from shared.schemas.jobs import ENDS, Job
 
 _APP = re.compile(r"apps/([a-z0-9-]{1,50})/([A-Za-z0-9_-]{1,64})\.bin")
 _FIRMWARE = re.compile(r"firmware/[A-Za-z0-9_-]{1,64}\.bin")
+
+DOWNLOADS_AT_ONCE = 500  # each may hold a chunk of its own in memory
 
 KEY_REFUSED, TICKET_REFUSED, TAMPERED = "downloadRefused", "ticketRefused", "tamperedBlob"
 
@@ -60,9 +62,11 @@ class Downloads:
     """What a download is allowed by, and read from."""
 
     documents: DownloadDocuments
-    checks: Checks
+    check: Joined[Blob, None]
+    firmware: Joined[str, FirmwareDocument | None]
     chunks: Chunks
     ticket_key: SecretStr
+    places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(DOWNLOADS_AT_ONCE))
 
     async def by_key(self, filepath: str, key: str) -> File:
         """Whoever has the key may. Raises Refused and Unavailable."""
@@ -142,12 +146,12 @@ class Downloads:
         if app := _APP.fullmatch(filepath):
             return await self.documents.app_version(*app.groups())
         if _FIRMWARE.fullmatch(filepath):
-            return await self.documents.firmware(filepath)
+            return await self.firmware.ask(filepath)
         return None
 
     async def _checked(self, file: File) -> File:
         try:
-            await self.checks.check(file.blob)
+            await self.check.ask(file.blob)
         except (Tampered, NotFound) as error:
             raise _refused_blob(error, file) from None
         return file

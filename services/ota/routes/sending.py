@@ -9,11 +9,10 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.types import Send
 
-from services.ota.logic.downloads import File
+from services.ota.logic.downloads import Downloads, File
 from services.ota.logic.ranges import Part
-from services.ota.resources import Resources
 from services.ota.routes.refusing import noted
-from shared.errors import MyMoteError
+from shared.errors import MyMoteError, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -23,10 +22,11 @@ STALLED_SECONDS = 300.0  # without room for another piece; 2G takes one in a min
 
 
 class Sending(StreamingResponse):
-    """A part of a file. Where it cannot go on, the reply ends short of its Content-Length, and the
-    reader resumes from there.
+    """A part of a file. Raises Unavailable where too many are under way.
 
-    How many bytes were sent is kept in `request.state.logged`.
+    Where it cannot go on, the reply ends short of its Content-Length, and the reader resumes from
+    there. How many bytes were sent is kept in `request.state.logged`; of a reader that hung up, a
+    piece or two of them may not have arrived.
     """
 
     media_type = "application/octet-stream"
@@ -34,15 +34,18 @@ class Sending(StreamingResponse):
     def __init__(
         self, request: Request, file: File, part: Part, status: int, headers: Mapping[str, str]
     ) -> None:
-        resources: Resources = request.app.state.resources
-        content = resources.downloads.content(file, part)
+        downloads: Downloads = request.app.state.resources.downloads
+        if downloads.places.locked():
+            raise Unavailable("Too many downloads are under way; try again in a few seconds.")
+        content = downloads.content(file, part)
         super().__init__(content, status_code=status, headers=headers)
         self._request = request
+        self._places = downloads.places
 
     async def stream_response(self, send: Send) -> None:
         """ASGI, as Starlette calls it; cancelled where the reader hangs up."""
         try:
-            async with noted(self._request):
+            async with noted(self._request), self._places:
                 await self._stream(send)
         except MyMoteError as error:
             log.warning("a download was cut off", extra={"error": str(error)})
@@ -55,6 +58,9 @@ class Sending(StreamingResponse):
         async for piece in self.body_iterator:
             async with asyncio.timeout(STALLED_SECONDS):
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
+            # The server drops what is sent after the reader hung up, and says nothing: whoever
+            # listens for that cancels this here.
+            await asyncio.sleep(0)
             BYTES.inc(len(piece))
             self._request.state.logged["bytes"] += len(piece)
         await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
+from services.ota.store.together import Together
 from shared import point
 from shared.cosmos import cosmos_call
 from shared.schemas.artifacts import AppVersionDocument, FirmwareDocument
@@ -18,14 +19,14 @@ class DownloadDocuments:
 
     apps: ContainerProxy
     firmware_versions: ContainerProxy
-    jobs: ContainerProxy
+    jobs: Together
     gateways: ContainerProxy
-    devices: ContainerProxy
+    devices: Together
 
     async def job(self, user_id: str, job_id: str) -> Job | None:
-        """A point read."""
-        found = await point.read(self.jobs, Job, job_id, user_id)
-        return found[0] if found else None
+        """A point read, together with others."""
+        found = await self.jobs.get(job_id, user_id)
+        return Job.model_validate(found) if found else None
 
     async def pairing(self, device_id: str) -> Pairing | None:
         """A point read: the pairing in force. None where nobody has the device."""
@@ -34,9 +35,9 @@ class DownloadDocuments:
         return last if last and last.ended_at is None else None
 
     async def device(self, user_id: str, device_id: str) -> DeviceDocument | None:
-        """A point read: the device's key."""
-        found = await point.read(self.devices, DeviceDocument, device_id, user_id)
-        return found[0] if found else None
+        """A point read, together with others: the device's key."""
+        found = await self.devices.get(device_id, user_id)
+        return DeviceDocument.model_validate(found) if found else None
 
     async def app_version(self, user_id: str, version_id: str) -> AppVersionDocument | None:
         """A point read."""

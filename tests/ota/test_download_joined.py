@@ -1,0 +1,104 @@
+"""Storage is asked once for all who want to know, by a question that is not older than theirs."""
+
+import asyncio
+
+import pytest
+
+from services.api.logic.manufacturing import Manufactured
+from services.ota.logic.chunks import Blob
+from services.ota.logic.joined import Joined
+from services.ota.resources import Resources
+from services.ota.store.together import Together
+from shared.database import DEVICES
+from tests.api.customers import Customer
+
+BLOB = Blob("b", "e", 5)
+
+
+class Storage:
+    """Answers when it is told to; `answers` has a flag for each look, whether the blob is right."""
+
+    def __init__(self, *answers: bool) -> None:
+        self.answers = list(answers)
+        self.began = 0
+        self.go = asyncio.Event()
+
+    async def look(self, _blob: Blob) -> None:
+        right = self.answers[self.began]  # as it is when the look begins
+        self.began += 1
+        await self.go.wait()
+        if not right:
+            raise ValueError("changed")
+
+
+async def test_who_asks_while_a_look_runs_waits_for_the_next() -> None:
+    storage = Storage(True, False, True)
+    checks = Joined(storage.look)
+    early = [asyncio.create_task(checks.ask(BLOB)) for _ in range(5)]
+    await asyncio.sleep(0.01)
+    assert storage.began == 1
+    late = [asyncio.create_task(checks.ask(BLOB)) for _ in range(5)]
+    other = asyncio.create_task(checks.ask(Blob("another", "e", 5)))
+    await asyncio.sleep(0.01)
+    late[0].cancel()  # hangs up, which must not stop the others' look
+    storage.go.set()
+    assert await asyncio.gather(*early) == [None] * 5
+    results = await asyncio.gather(*late[1:], return_exceptions=True)
+    assert len(results) == 4
+    await asyncio.gather(other, return_exceptions=True)
+    assert storage.began == 3
+
+
+async def test_a_blob_that_changes_is_seen_by_whoever_asks_then() -> None:
+    storage = Storage(True, False, True)
+    checks = Joined(storage.look)
+    early = asyncio.create_task(checks.ask(BLOB))
+    await asyncio.sleep(0.01)
+    late = [asyncio.create_task(checks.ask(BLOB)) for _ in range(3)]
+    storage.go.set()
+    await early
+    results = await asyncio.gather(*late, return_exceptions=True)
+    assert [type(each) for each in results] == [ValueError] * 3
+    await checks.ask(BLOB)
+    assert storage.began == 3
+
+
+async def test_nothing_is_left_of_looks_that_failed() -> None:
+    storage = Storage(False, False)
+    storage.go.set()
+    checks = Joined(storage.look)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="changed"):
+            await checks.ask(BLOB)
+    assert checks == Joined(storage.look)
+
+
+async def test_documents_that_are_wanted_together_are_read_together(
+    ota: Resources, pump: Manufactured, boiler: Manufactured, alice: Customer, bob: Customer
+) -> None:
+    together = Together(ota.azure.database.get_container_client(DEVICES.name))
+    wanted = [(pump.device_id, alice.user_id), (boiler.device_id, bob.user_id)]
+    # Of the other account, of none, and often the same.
+    wanted += [(pump.device_id, bob.user_id), ("none", alice.user_id), ("..", "nobody")]
+    asked = wanted * 30 + [(f"none-{number}", alice.user_id) for number in range(150)]
+    found = await asyncio.gather(*(together.get(*key) for key in asked))
+    ids = [item["id"] if item else None for item in found]
+    assert ids[:5] == [pump.device_id, boiler.device_id, None, None, None]
+    assert ids == ids[:5] * 30 + [None] * 150
+    assert (await together.get(*wanted[1]) or {})["user_id"] == bob.user_id
+    assert await together.get(*wanted[2]) is None
+
+
+async def test_a_read_that_fails_fails_for_all_who_are_in_it_and_for_nobody_else(
+    ota: Resources, pump: Manufactured, alice: Customer
+) -> None:
+    nowhere = Together(ota.azure.database.get_container_client("no-such-container"))
+    asked = [asyncio.create_task(nowhere.get(f"id-{number}", "x")) for number in range(5)]
+    results = await asyncio.gather(*asked, return_exceptions=True)
+    assert all(isinstance(each, Exception) for each in results[1:])
+    together = Together(ota.azure.database.get_container_client(DEVICES.name))
+    leaving = asyncio.create_task(together.get(pump.device_id, alice.user_id))
+    staying = asyncio.create_task(together.get(pump.device_id, alice.user_id))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    assert (await staying or {})["id"] == pump.device_id
