@@ -2,14 +2,19 @@
 
 import asyncio
 import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import httpx
 import pytest
+from azure.cosmos.aio import ContainerProxy
 
 from services.ota.logic import apps
 from services.ota.resources import Resources
+from services.ota.store.in_use import InUse
 from shared import point
+from shared.errors import Conflict
 from shared.schemas.artifacts import AppDocument, AppVersionDocument, FirmwareDocument
 from shared.schemas.jobs import Job, JobKind, JobState
 from tests.known_secrets import keep
@@ -173,34 +178,65 @@ async def test_a_firmware_that_any_account_is_sending_is_not_deleted(
     assert await blobs_of(ota, firmware.filepath) == set()
 
 
-async def test_an_order_and_a_deletion_at_once_never_both_succeed(
+class Meanwhile(InUse):
+    """After the first look for jobs, somebody else does something."""
+
+    def __init__(self, jobs: ContainerProxy, something: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(jobs)
+        self.something = [something]
+
+    async def open_job(self, artifact_ids: Sequence[str], user_id: str = "") -> Job | None:
+        found = await super().open_job(artifact_ids, user_id)
+        if self.something:
+            await self.something.pop()()
+        return found
+
+
+async def test_an_order_that_a_deletion_did_not_see_sees_the_deletion(
     ota: Resources, ota_client: httpx.AsyncClient, app: AppDocument
 ) -> None:
-    jobs = ota.stores.in_use.container
+    version = await uploaded(ota_client, app, b"x")
+    seen = []
 
-    async def order(version: AppVersionDocument, seconds: float) -> bool:
+    async def order() -> None:
         """As an order is taken: the job first, then the artifact again."""
-        await asyncio.sleep(seconds)
         job = job_of(version)
-        assert await point.create(jobs, job)
+        assert await point.create(ota.stores.in_use.container, job)
         held = await ota.stores.apps.version(USER, version.id)
-        if held is not None and not held.version.deleting:
-            return True
-        await point.delete(jobs, job.id, USER)
-        return False
+        seen.append(held is None or held.version.deleting)
+        await point.delete(ota.stores.in_use.container, job.id, USER)
 
-    outcomes = set()
-    for number in range(8):
-        version = await uploaded(ota_client, app, b"x", version=f"3.0.{number}")
-        ordered, first, second = await asyncio.gather(
-            order(version, number * 0.003),
-            ota_client.delete(f"{BASE}/{app.id}/versions/{version.id}"),
-            ota_client.delete(f"{BASE}/{app.id}/versions/{version.id}"),
-        )
-        deleted = [first.status_code, second.status_code]
-        assert set(deleted) <= {200, 404, 409}
-        gone = await ota.stores.apps.version(USER, version.id) is None
-        assert not (ordered and gone)
-        assert deleted.count(200) == gone
-        outcomes.add(ordered)
-    assert outcomes == {True, False}  # else nothing was seen
+    in_use = Meanwhile(ota.stores.in_use.container, order)
+    await apps.delete_version(replace(ota.stores, in_use=in_use), USER, app.id, version.id)
+    assert seen == [True]
+    assert await ota.stores.apps.version(USER, version.id) is None
+
+
+async def test_a_mark_that_another_deletion_took_back_stops_the_first(
+    ota: Resources, ota_client: httpx.AsyncClient, app: AppDocument
+) -> None:
+    version = await uploaded(ota_client, app, b"x")
+    job = job_of(version)
+
+    async def order_and_second_deletion() -> None:
+        assert await point.create(ota.stores.in_use.container, job)
+        with pytest.raises(Conflict):
+            await apps.delete_version(ota.stores, USER, app.id, version.id)
+
+    in_use = Meanwhile(ota.stores.in_use.container, order_and_second_deletion)
+    with pytest.raises(Conflict, match=job.id):
+        await apps.delete_version(replace(ota.stores, in_use=in_use), USER, app.id, version.id)
+    held = await ota.stores.apps.version(USER, version.id)
+    assert held is not None
+    assert not held.version.deleting  # so the order, which looks now, goes on
+    assert await blobs_of(ota, version.filepath) == {version.filepath}
+    assert await point.delete(ota.stores.in_use.container, job.id, USER)
+
+
+async def test_of_deletions_at_once_one_succeeds(
+    ota_client: httpx.AsyncClient, app: AppDocument
+) -> None:
+    version = await uploaded(ota_client, app, b"x")
+    url = f"{BASE}/{app.id}/versions/{version.id}"
+    replies = await asyncio.gather(*(ota_client.delete(url) for _ in range(3)))
+    assert sorted(reply.status_code for reply in replies) == [200, 404, 404]

@@ -82,7 +82,8 @@ class Blobs:
         """Remove a blob, and the blocks of one that was never committed."""
         if await self._delete(filepath):
             return
-        # Blocks alone cannot be deleted, and Azure keeps them for a week: make a blob of none.
+        # Azurite has removed what has blocks alone by now. Azure has no call for that, and keeps
+        # them for a week unless a list without them is committed.
         try:
             async with blob_call():
                 await self.container.get_blob_client(filepath).commit_block_list([])
