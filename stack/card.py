@@ -35,8 +35,8 @@ def show(console: Console, demo: Demo, settings: StackSettings, seconds: float) 
     console.out(demo.queue_connection_string, highlight=False)
     console.print()
     console.print("[bold]Try[/], in a second terminal in this folder:")
-    if settings.state_dir != StackSettings.model_fields["state_dir"].default:
-        state = settings.state_dir
+    state = settings.state_dir
+    if state != StackSettings.model_fields["state_dir"].default:
         console.print("  [dim]# this stack's state is not in its usual place[/]")
         console.out(f"  export MYMOTE_STACK_STATE_DIR={state} MYMOTE_X400_STATE={state}/x400")
     entry = ".venv/bin/python -m stack show"
@@ -52,7 +52,7 @@ def show(console: Console, demo: Demo, settings: StackSettings, seconds: float) 
         (".venv/bin/python -m x400 press", "press its button: one more reading"),
         (".venv/bin/python -m x400 notify --level alarm Flood", "raise an alarm"),
         (
-            f'.venv/bin/mymote app upload "{APP}" {settings.state_dir}/{BINARY} \\\n'
+            f'.venv/bin/mymote app upload "{APP}" {state}/{BINARY} \\\n'
             "    --version 1.1.0 --create",
             "upload another version of its app: any .bin will do",
         ),
@@ -64,7 +64,5 @@ def show(console: Console, demo: Demo, settings: StackSettings, seconds: float) 
         console.print(f"  [dim]# {meaning}[/]")
         console.out(f"  {command}", highlight=False)
     console.print()
-    console.print(
-        f"[dim]All of this is in {settings.state_dir}/demo.json, logs are in "
-        f"{settings.state_dir}/logs. Ctrl-C stops everything; the next start continues.[/]"
-    )
+    console.print(f"[dim]All of this is in {state}/demo.json, logs are in {state}/logs.[/]")
+    console.print("[dim]Ctrl-C stops everything; the next start continues.[/]")

@@ -78,6 +78,8 @@ def heard(job: Job, report: Report, version: int, now: datetime, limits: Limits)
         case JobState.FAILED:
             return _failed(job, report.error, now, limits)
         case JobState.SUCCEEDED:
+            if job.reason == reasons.WAITS_FOR_VERSION:
+                return job  # it says once more what is known
             return _moved(job, JobState.INSTALLING, now, reasons.WAITS_FOR_VERSION, percent=100)
         case JobState.INSTALLING:
             return _progressed(job, JobState.INSTALLING, 100, now)
