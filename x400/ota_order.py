@@ -6,18 +6,19 @@ import hashlib
 import hmac
 import json
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 import httpx
 
-from x400.errors import IomoteError
-from x400.properties import of_app
+from x400.properties import is_name
 
 DETAIL_CHARACTERS = 500  # of an error that is reported
 SHA256 = re.compile(r"[0-9a-f]{64}")
 TEXTS = ("job", "name", "version", "url", "md5", "sha256", "signature")
-VERSION = re.compile(r"(\d{1,3})\.(\d{1,3})\.(\d{1,3})", re.ASCII)
+NUMBER = r"(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+VERSION = re.compile(rf"{NUMBER}\.{NUMBER}\.{NUMBER}", re.ASCII)
 
 
 class OtaKind(StrEnum):
@@ -109,10 +110,9 @@ class OtaOrder:
             return "it has no job"
         if not VERSION.fullmatch(self.version):
             return "its version is not a.b.c, each number from 0 to 255"
-        try:
-            of_app(self.name, self.version_numbers)
-        except IomoteError as error:
-            return error.reason
+        nameless = self.kind is OtaKind.FIRMWARE and not self.name
+        if not nameless and not is_name(self.name):
+            return "its name has not 1 to 100 printable characters"
         if not _is_http(self.url):
             return "its url is no http or https address with a ticket"
         if self.size <= 0:
@@ -137,8 +137,11 @@ def job_of(value: object) -> str:
 
 
 def _text(fields: dict[str, object], name: str) -> str:
+    """A text that UTF-8 can carry; JSON can hold half a character as well."""
     value = fields.get(name)
-    return value if isinstance(value, str) else ""
+    if not isinstance(value, str) or any(unicodedata.category(one) == "Cs" for one in value):
+        return ""
+    return value
 
 
 def _length(text: str) -> int:
@@ -153,4 +156,5 @@ def _is_http(text: str) -> bool:
         url = httpx.URL(text)
     except httpx.InvalidURL:
         return False
-    return url.scheme in {"http", "https"} and bool(url.host) and bool(url.params.get("ticket"))
+    there = bool(url.host) and (url.port or 1) < 65536 and bool(url.params.get("ticket"))
+    return url.scheme in {"http", "https"} and there

@@ -1,6 +1,7 @@
 """Reported properties: the Core's own, and what the app may report besides."""
 
 import json
+import unicodedata
 
 from x400.errors import ErrorCode, IomoteError
 from x400.settings import GatewaySettings
@@ -10,7 +11,8 @@ OWN = frozenset(
     {"fwversion", "app_name", "app_version", "connectivity", "ICCID", "type"}
     | {"ota_app", "ota_firmware"}
 )
-APP_NAME_CHARACTERS = 100
+NAME_CHARACTERS = 100
+CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})  # categories of Unicode
 MOST_BYTES = 8192
 
 
@@ -26,11 +28,19 @@ def of_gateway(settings: GatewaySettings, fwversion: str) -> dict[str, str]:
 
 def of_app(name: str, version: tuple[int, int, int]) -> dict[str, str]:
     """What the app says of itself at `begin`. Raises IomoteError."""
-    if not 0 < len(name) <= APP_NAME_CHARACTERS or not name.isprintable():
-        raise IomoteError(ErrorCode.IOMOTE_ERR_DATA, "the app name has 1 to 100 characters")
+    if not is_name(name):
+        raise IomoteError(
+            ErrorCode.IOMOTE_ERR_DATA, "the app name has 1 to 100 printable characters"
+        )
     if not all(0 <= number <= 255 for number in version):
         raise IomoteError(ErrorCode.IOMOTE_ERR_DATA, "version numbers go from 0 to 255")
     return {"app_name": name, "app_version": ".".join(map(str, version))}
+
+
+def is_name(text: str) -> bool:
+    """1 to 100 characters, no line breaks, no control characters, no lone surrogates."""
+    controls = any(unicodedata.category(one) in CONTROLS for one in text)
+    return 0 < len(text) <= NAME_CHARACTERS and not controls
 
 
 def checked(text: str | bytes) -> Json:

@@ -26,13 +26,18 @@ GOOD: dict[str, Any] = {
     "signature": base64.b64encode(bytes(64)).decode(),
 }
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(st.characters(exclude_categories=[]))
+    | st.sampled_from([*GOOD.values(), "http://x/\ud800?ticket=t", "http://[::1?ticket=t"]),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=8,
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=60)
 @given(st.dictionaries(st.sampled_from(sorted(GOOD)), JSON) | JSON)
 def test_any_order_is_read_or_rejected(changes: object) -> None:
     value = GOOD | changes if isinstance(changes, dict) else changes
@@ -54,6 +59,13 @@ def test_the_bytes_that_are_signed_and_proven() -> None:
     # echo -en 'GET\n/devices/d/jobs/j/file\na.b\n1700000000' | openssl dgst -sha256 -hmac kkkk
     proof = "376503fc0d29f8df38b25d3a7f15abffd6eac6e792bf5163c56bc05efe223a82"
     assert order.proof("kkkk", "GET", 1_700_000_000.9) == {"X-Device-Proof": f"1700000000.{proof}"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("app", "Family 👨‍👩‍👧"), ("app", "a\u00a0b"), ("firmware", "")]
+)
+def test_names_that_the_platform_takes(kind: str, name: str) -> None:
+    assert OtaOrder.parse(OtaKind(kind), GOOD | {"name": name}).name == name
 
 
 def test_secrets_of_an_order_are_not_shown() -> None:

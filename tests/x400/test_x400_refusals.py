@@ -40,6 +40,24 @@ async def test_what_the_server_refuses(
     assert len(server.served) == len(statuses) + (state == "succeeded")
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"size": len(APP) - 1}, "size_mismatch: 200001 bytes are there, not 200000"),
+        ({"size": len(APP) + 1}, "size_mismatch: 200001 bytes are there, not 200002"),
+        ({"md5": "A" * 22 + "=="}, "md5_mismatch: "),
+        ({"sha256": "0" * 64}, "sha256_mismatch: "),
+    ],
+)
+async def test_what_is_not_what_was_ordered_is_not_installed(
+    hub: Hub, server: OtaServer, updated: Gateway, changes: dict[str, Any], said: str
+) -> None:
+    desire(hub, server.order("j1", APP, **changes))
+    assert said in await ends(hub, "j1", "failed")
+    assert updated.core.app_name_and_version() == "first sketch 1.0.0"
+    assert not list(updated.settings.state.glob("*.bin"))
+
+
 async def test_nobody_answers(hub: Hub, server: OtaServer, settings: GatewaySettings) -> None:
     await server.close()
     async with running(Gateway(settings.model_copy(update={"ota_tries": 2}))):
@@ -53,9 +71,12 @@ async def test_nobody_answers(hub: Hub, server: OtaServer, settings: GatewaySett
         ({"size": 256 * 1024 + 1}, "too_large: 262145 bytes; the memory for the app holds 262144"),
         ({"url": "ftp://example.com/a?ticket=t"}, "bad_order: its url"),
         ({"url": "http://example.com/a"}, "bad_order: its url"),
+        ({"url": "http://example.com:99999/a?ticket=t"}, "bad_order: its url"),
         ({"version": "1.2"}, "bad_order: its version"),
-        ({"version": "1.2.256"}, "bad_order: version numbers"),
-        ({"name": "x" * 101}, "bad_order: the app name"),
+        ({"version": "1.2.256"}, "bad_order: its version"),
+        ({"version": "1.02.3"}, "bad_order: its version"),
+        ({"name": "x" * 101}, "bad_order: its name"),
+        ({"name": "two\nlines"}, "bad_order: its name"),
         ({"size": "12"}, "bad_order: its size"),
         ({"md5": "QUJD"}, "bad_order: its md5"),
         ({"sha256": "AB" * 32}, "bad_order: its sha256"),
