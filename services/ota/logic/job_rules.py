@@ -71,21 +71,10 @@ def heard(job: Job, report: Report, version: int, now: datetime, limits: Limits)
     """The job after a report of `version`; the same one where that is no news."""
     if job.state in ENDS or report.job != job.id or version <= job.reported_version:
         return job
-    job = job.model_copy(update={"reported_version": version, "silent_since": now})
-    match report.state:
-        case JobState.REJECTED:
-            return ended(job, JobState.REJECTED, reasons.rejected(report.error), now)
-        case JobState.FAILED:
-            return _failed(job, report.error, now, limits)
-        case JobState.SUCCEEDED:
-            if job.reason == reasons.WAITS_FOR_VERSION:
-                return job  # it says once more what is known
-            return _moved(job, JobState.INSTALLING, now, reasons.WAITS_FOR_VERSION, percent=100)
-        case JobState.INSTALLING:
-            return _progressed(job, JobState.INSTALLING, 100, now)
-        case JobState.DOWNLOADING:
-            return _progressed(job, JobState.DOWNLOADING, report.percent, now)
-    return _progressed(job, JobState.ACCEPTED, job.percent, now)
+    job = job.model_copy(update={"reported_version": version})
+    after = _told(job, report, now, limits)
+    # What it says once more is no sign of progress.
+    return after if after is job else after.model_copy(update={"silent_since": now})
 
 
 def looked_at(job: Job, seen: Seen, now: datetime, limits: Limits) -> Job:
@@ -179,6 +168,23 @@ def _due_at(job: Job, now: datetime, limits: Limits) -> datetime:
         if renew_at is not None and job.state in _DOWNLOADS:
             moments.append(renew_at)
     return min(moments)
+
+
+def _told(job: Job, report: Report, now: datetime, limits: Limits) -> Job:
+    match report.state:
+        case JobState.REJECTED:
+            return ended(job, JobState.REJECTED, reasons.rejected(report.error), now)
+        case JobState.FAILED:
+            return _failed(job, report.error, now, limits)
+        case JobState.SUCCEEDED:
+            if job.state is JobState.INSTALLING and job.reason == reasons.WAITS_FOR_VERSION:
+                return job
+            return _moved(job, JobState.INSTALLING, now, reasons.WAITS_FOR_VERSION, percent=100)
+        case JobState.INSTALLING:
+            return _progressed(job, JobState.INSTALLING, 100, now)
+        case JobState.DOWNLOADING:
+            return _progressed(job, JobState.DOWNLOADING, report.percent, now)
+    return _progressed(job, JobState.ACCEPTED, job.percent, now)
 
 
 def _progressed(job: Job, state: JobState, percent: int, now: datetime) -> Job:
