@@ -1,5 +1,6 @@
 """What can be ordered to a device, be it a version of an app or a firmware."""
 
+import asyncio
 from dataclasses import dataclass
 
 from services.ota.logic.signing import Signable, Signer
@@ -31,8 +32,9 @@ class Installables:
 
     async def app_version(self, user_id: str, app_id: str, version_id: str) -> Installable | None:
         """A version of an app of the account."""
-        app = await self.apps.app(user_id, app_id)
-        held = await self.apps.version(user_id, version_id)
+        app, held = await asyncio.gather(
+            self.apps.app(user_id, app_id), self.apps.version(user_id, version_id)
+        )
         if app is None or held is None or held.version.app_id != app_id:
             return None
         return Installable(JobKind.APP, app_id, app.app.name, "", held.version)
