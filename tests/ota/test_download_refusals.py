@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -13,6 +14,7 @@ from services.api.logic import pairing
 from services.api.logic.manufacturing import Manufactured
 from services.api.resources import Resources as ApiResources
 from services.ota.logic import proof, tickets
+from services.ota.logic.refusals import Concerned, Refused
 from services.ota.resources import Resources
 from shared import point
 from shared.database import JOBS
@@ -277,6 +279,20 @@ async def test_paths_that_lead_elsewhere_are_refused_everywhere(
     assert [(each.actor_kind, each.status) for each in found] == [("stranger", 404)] * len(paths)
     # A path may hold secrets, so that none is written down.
     assert {json.dumps(each.targets) for each in found} == {"{}"}
+
+
+async def test_strangers_fill_the_audit_log_slowly_and_what_is_left_out_is_counted(
+    ota: Resources,
+) -> None:
+    began = time.time()
+    refusals = replace(ota.refusals, per_minute=2)
+    for _ in range(7):
+        await refusals.note(Refused(404, "no", Concerned("test-flood")), "203.0.113.7")
+    assert len(await records(ota, PLATFORM, "test-flood", began)) == 2
+    refusals.per_minute = 1000  # as if a minute had passed
+    await refusals.note(Refused(404, "no", Concerned("test-flood")), "203.0.113.7")
+    last = (await records(ota, PLATFORM, "test-flood", began))[-1]
+    assert (last.targets, last.address) == ({"left_out": "5"}, "203.0.113.7")
 
 
 async def _raw(stack: LocalStack, path: str) -> tuple[int, bytes]:

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from services.ota.logic import proof, tickets
 from services.ota.logic.proof import BadProof
 from services.ota.logic.tickets import BadTicket, Ticket
+from x400.ota_order import OtaKind, OtaOrder
 
 KEY = SecretStr("k" * 43)
 NOW = datetime(2026, 3, 14, 12, 0, 0, tzinfo=UTC)
@@ -128,6 +129,22 @@ def test_a_proof_of_anything_else_is_refused(
 def test_nothing_but_a_proof_is_taken(text: str) -> None:
     with pytest.raises(BadProof):
         proof.check(text, DEVICE_KEY, method="GET", path=PATH, ticket=TICKET, now=NOW)
+
+
+def test_the_virtual_gateway_makes_the_same_proof() -> None:
+    order = OtaOrder(
+        kind=OtaKind.APP,
+        job=JOB,
+        name="Blinky",
+        version="1.2.0",
+        url=tickets.address("http://localhost:8001", DEVICE, JOB, TICKET),
+        size=3,
+        md5="",
+        sha256=HASH,
+        signature="",
+    )
+    header = order.proof(DEVICE_KEY, "GET", NOW.timestamp())
+    proof.check(header[proof.HEADER], DEVICE_KEY, method="GET", path=PATH, ticket=TICKET, now=NOW)
 
 
 def _decoded(text: str) -> bytes:
