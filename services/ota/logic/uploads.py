@@ -118,10 +118,16 @@ async def sweep(stores: Stores, now: datetime | None = None) -> int:
     before = (now or datetime.now(UTC)) - OLD
     swept = 0
     for intent, etag in await stores.uploads.begun_before(before):
-        if not await _has_document(stores, intent):
-            await stores.blobs.discard(intent.filepath)
-        await stores.uploads.unchanged_done(intent.id, etag)
-        swept += 1
+        try:
+            if not await _has_document(stores, intent):
+                await stores.blobs.discard(intent.filepath)
+            await stores.uploads.unchanged_done(intent.id, etag)
+        except Unavailable:
+            raise
+        except Exception:  # of one alone: the others must not wait for it
+            log.exception("what was left behind cannot be removed", extra={"id": intent.id})
+        else:
+            swept += 1
     return swept
 
 
