@@ -21,6 +21,7 @@ from services.ota.logic.ranges import Part
 from services.ota.logic.refusals import Concerned
 from services.ota.resources import Resources
 from services.ota.routes.sending import Sending
+from services.ota.store.blob_reading import BlobReading, Tampered
 from shared.errors import Unavailable
 from stack.local import LocalStack
 from tests.api.customers import Customer
@@ -186,3 +187,12 @@ async def test_more_downloads_than_there_is_memory_for_are_told_to_wait(ota: Res
     file = File(Blob("b", "e", 5), "", "", Concerned(""))
     with pytest.raises(Unavailable, match="try again"):
         Sending(request, file, Part(0, 5), 200, {})
+
+
+async def test_a_blob_that_is_shorter_than_its_document_says_ends_the_reading(
+    ota: Resources,
+) -> None:
+    etag = await store_blob(ota, "apps/short/short.bin", b"short")
+    reading = BlobReading(ota.azure.blob.get_container_client(ota.settings.ota_container))
+    with pytest.raises(Tampered):
+        await reading.read(Blob("apps/short/short.bin", etag, 20), 0, 20)

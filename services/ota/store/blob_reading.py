@@ -44,7 +44,10 @@ class BlobReading:
                 match_condition=MatchConditions.IfNotModified,
                 max_concurrency=1,
             )
-            return await stream.readall()
+            found = await stream.readall()
+        if len(found) != length:  # whoever reads on at its end would read for ever
+            raise _tampered()
+        return found
 
     @asynccontextmanager
     async def _unchanged(self, blob: Blob) -> AsyncIterator[str]:
