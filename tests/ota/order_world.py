@@ -21,6 +21,7 @@ from services.ota.logic.worker import Addresses, Stores, Worker
 from services.ota.store.gateways import Gateways
 from services.ota.store.jobs import Held, HeldSlot, Jobs, Ordered
 from services.ota.store.timeline import Timeline
+from shared.errors import Unavailable
 from shared.iothub import DeviceTwin, IotHub
 from shared.iothub_refusals import TwinChanged
 from shared.schemas.artifacts import AppVersionDocument
@@ -128,7 +129,11 @@ class MemoryJobs:
         self.states.setdefault(job.id, []).append(job.state)
         return held
 
-    def due(self, now: datetime) -> list[Job]:
+    async def due(self, now: datetime) -> list[tuple[str, str]]:
+        await self.gate()
+        return [(job.user_id, job.id) for job in self.overdue(now)]
+
+    def overdue(self, now: datetime) -> list[Job]:
         found = (held.job for held in self.jobs.values())
         return [job for job in found if job.due_at is not None and job.due_at <= now]
 
@@ -140,12 +145,15 @@ class MemoryHub:
     gate: Gate
     etag: int = 0
     connected: bool = False
+    answers: bool = True
     desired: dict[str, Any] = field(default_factory=dict)
     reported: dict[str, Any] = field(default_factory=lambda: {"$version": 1})
     seen: set[tuple[str, str]] = field(default_factory=set)
 
     async def get_twin(self, _device_id: str) -> DeviceTwin:
         await self.gate()
+        if not self.answers:
+            raise Unavailable("IoT Hub does not answer.")
         status = "Connected" if self.connected else "Disconnected"
         twin = DeviceTwin(str(self.etag), status, dict(self.reported), dict(self.desired), {})
         await self.gate()

@@ -87,7 +87,7 @@ def _call(world: World, action: str, number: int, some: str) -> None:
         case "cancel":
             world.start(_quietly(orders.cancel(worker, USERS[number % 5], some, "a test")))
         case "look":
-            for job in world.jobs.due(world.now)[:2]:
+            for job in world.jobs.overdue(world.now)[:2]:
                 world.start(worker.look(job.user_id, job.id, if_due=True))
         case "event" if world.events:
             world.follow(number % 2, world.events[number % len(world.events)])
@@ -108,7 +108,7 @@ async def _finish(world: World) -> None:
             return
         assert look < MOST_LOOKS, "no end in sight"
         world.now = max(world.now, min(waiting))
-        for job in world.jobs.due(world.now):
+        for job in world.jobs.overdue(world.now):
             await world.workers[0].look(job.user_id, job.id, if_due=True)
 
 

@@ -190,11 +190,17 @@ async def test_unpairing_ends_orders_and_leaves_none_to_the_next_owner(
 ) -> None:
     job_id = await orders.app(device.device_id)
     assert (await gateway.order())["job"] == job_id
+    # That of another kind is no job's: unpairing alone removes it.
+    left = {"ota_firmware": {"job": "of another time"}}
+    await orders.ota.hub.patch_twin(device.device_id, desired=left)
     await pairing.unpair(stores, alice.user_id, device.device_id)
     assert await gateway.order() is None
+    assert "ota_firmware" not in (await orders.ota.hub.get_twin(device.device_id)).desired
     job = await orders.tidied(job_id, JobState.CANCELLED)
     assert job.reason == "The gateway was unpaired."
+    await orders.ota.hub.patch_twin(device.device_id, desired=left)
     await pairing.pair(stores, pairing_request(bob, device, "Theirs"))
+    assert "ota_firmware" not in (await orders.ota.hub.get_twin(device.device_id)).desired
     await orders.app(device.device_id, status=404)
 
 

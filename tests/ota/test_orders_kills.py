@@ -68,7 +68,7 @@ class _Life:
             await orders.order_app(self._world.workers[1], ORDER, "app", "1.0.0")
 
     async def looks(self) -> None:
-        for job in self._world.jobs.due(self._world.now):
+        for job in self._world.jobs.overdue(self._world.now):
             look = self._world.workers[0].look(job.user_id, job.id, if_due=True)
             if not await self._survives(look):
                 self._world.now += timedelta(seconds=21)
@@ -126,3 +126,21 @@ async def _refused() -> None:
     with pytest.raises(MyMoteError, match="being deleted"):
         await ordering
     assert world.jobs.jobs["u1", "one"].job.state is JobState.CANCELLED
+
+
+def test_a_job_waits_while_the_hub_does_not_answer() -> None:
+    asyncio.run(_unanswered())
+
+
+async def _unanswered() -> None:
+    world = World()
+    world.gate.open = True
+    worker = world.workers[0]
+    await orders.order_app(worker, ORDER, "app", "1.0.0")
+    world.hub.answers = False
+    assert not await worker.scan()
+    assert world.jobs.overdue(world.now + timedelta(seconds=19)) == []
+    world.hub.answers = True
+    world.now += timedelta(seconds=41)
+    await worker.scan()
+    _expect(world, JobState.SENT)

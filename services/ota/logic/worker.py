@@ -11,6 +11,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -153,7 +154,16 @@ class Worker:
             log.exception("a job could not be looked at", extra={"job_id": job_id})
         else:
             return True
+        await self._postpone(user_id, job_id)
         return False
+
+    async def _postpone(self, user_id: str, job_id: str) -> None:
+        """What cannot be looked at now leaves room for others, and is not tried all the time."""
+        with suppress(Unavailable):
+            held = await self.stores.jobs.get(user_id, job_id)
+            if held is not None and held.job.due_at is not None:
+                later = self.clock() + rules.CLAIM * random.uniform(0, 1)  # noqa: S311
+                await self._write(held, rules.claimed(held.job, later))
 
     async def _step(self, held: Held, *, connected: bool) -> bool:
         """False where something changed meanwhile: read again."""
