@@ -73,8 +73,9 @@ def heard(job: Job, report: Report, version: int, now: datetime, limits: Limits)
         return job
     job = job.model_copy(update={"reported_version": version})
     after = _told(job, report, now, limits)
-    # What it says once more is no sign of progress.
-    return after if after is job else after.model_copy(update={"silent_since": now})
+    if after is job or after.state in ENDS:  # what it says once more is no sign of progress
+        return after
+    return after.model_copy(update={"silent_since": now})
 
 
 def looked_at(job: Job, seen: Seen, now: datetime, limits: Limits) -> Job:
