@@ -9,9 +9,9 @@ from services.api.logic.access import NEEDED
 from services.api.routes.dependencies import PREFIX
 from services.api.routes.errors import refusals
 from services.api.routes.examples import completed, example_of
+from shared.schemas.contract import Error
 
 JSON = "application/json"
-REF = "#/components/schemas/"
 
 DESCRIPTION = """
 The cloud of the X400 gateway: your devices, their data's queue, their notifications, and messages,
@@ -100,7 +100,8 @@ def operations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str
 
 
 def _completed(document: dict[str, Any]) -> dict[str, Any]:
-    schemas = document["components"]["schemas"]
+    made = document["components"]["schemas"] | {Error.__name__: Error.model_json_schema()}
+    schemas = document["components"]["schemas"] = dict(sorted(made.items()))
     for name in _UNUSED:
         schemas.pop(name, None)
     for schema in schemas.values():
@@ -128,10 +129,7 @@ def _complete(path: str, operation: dict[str, Any], schemas: Mapping[str, Any]) 
     answers = operation["responses"]
     answers.pop("422", None)
     for status, answer in refusals(*_statuses(path, operation)).items():
-        reference = {"schema": {"$ref": f"{REF}Error"}}
-        example = answer["content"][JSON]
-        added = {"description": answer["description"], "content": {JSON: example | reference}}
-        answers.setdefault(str(status), added)
+        answers.setdefault(str(status), answer)
     operation["responses"] = {status: answers[status] for status in sorted(answers)}
     for status, answer in answers.items():
         if status in ("429", "503"):
