@@ -1,6 +1,8 @@
 """How the tests share the machine."""
 
+import os
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,10 @@ settings.load_profile("shared-machine")
 # starts would inherit that: those which a test interrupts would go on.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Images for containers often set it. A hundred processes start here, and each would compile all of
+# our modules anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # What takes longest first, so that at the end the workers have only short folders left.
 FIRST = (
