@@ -81,8 +81,12 @@ def _call(world: World, action: str, number: int, some: str) -> None:
         case "kill" if world.tasks:
             world.tasks.pop(number % len(world.tasks)).cancel()
         case "order" | "same order":
-            name = f"job {len(world.jobs.order_of)}-{number}" if action == "order" else some
-            order = Order(name, USERS[number % 5], DEVICE, "a test")
+            user_id = USERS[number % 5]
+            # An id is one account's alone.
+            name = f"{user_id} {len(world.jobs.order_of)}-{number}"
+            if action == "same order" and some.startswith(user_id):
+                name = some
+            order = Order(name, user_id, DEVICE, "a test")
             world.start(_quietly(orders.order_app(worker, order, "app", VERSIONS[number % 3])))
         case "cancel":
             world.start(_quietly(orders.cancel(worker, USERS[number % 5], some, "a test")))
