@@ -33,7 +33,7 @@ class OtaSettings(AzureSettings, ServiceSettings):
 
     ota_refusals_per_minute: PositiveInt = 60  # on the audit log, of each process
     ota_ticket_life: Period = timedelta(hours=1)
-    ota_order_life: Period = timedelta(days=7)  # of a job whose gateway does not connect
+    ota_order_life: Period = timedelta(days=7)  # then a job ends, wherever it is
     # Of a gateway that is connected: until it answers, between two signs of a download's progress,
     # and until it reports the new version once it has begun to install.
     ota_answer_wait: Period = 60 * SECOND
