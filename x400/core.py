@@ -140,9 +140,8 @@ class Core:
         return int(self._clock())
 
     def begin_installed(self) -> None:
-        """As `hello`, of an app that was installed while no sketch runs."""
-        app = self._store.note("sketch") or self.updates.installed.app()
-        self.twin.report_changed(self.updates.installed.begun(app))
+        """As `hello`, of an app that was installed while no sketch runs. Raises IomoteError."""
+        self.twin.report_changed(self.updates.installed.app())
 
     def send_message(
         self,

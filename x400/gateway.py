@@ -165,6 +165,7 @@ class Gateway:
             self.core.begin_installed()
             return
         self.core.app_running = False
+        self._sketch_task.cancel()
         anew = self._run_sketch(self._sketch, self._sketch_task)
         self._sketch_task = asyncio.create_task(anew)
 
@@ -172,14 +173,15 @@ class Gateway:
         if self._reset_task is not None and self._reset_task is not asyncio.current_task():
             self._reset_task.cancel()
             await asyncio.wait({self._reset_task})
-        if self._sketch_task is not None:
-            self._sketch_task.cancel()
-            await asyncio.wait({self._sketch_task})
+        sketch, self._sketch_task = self._sketch_task, None  # an update starts none any more
+        if sketch is not None:
+            sketch.cancel()
+            await asyncio.wait({sketch})
         if self._core is not None:
             await self._core.stop(orderly=orderly)
         if self._store is not None:
             self._store.close()
-        self._store = self._core = self._app = self._sketch_task = None
+        self._store = self._core = self._app = None
         self.board.reset()
 
     def _lose_power(self) -> None:
@@ -206,7 +208,6 @@ class Gateway:
     async def _run_sketch(self, sketch: Sketch, former: asyncio.Task[None] | None = None) -> None:
         """Run the sketch; one that ends or fails is started again, as a watchdog would."""
         if former is not None:
-            former.cancel()
             await asyncio.wait({former})
         while True:
             try:

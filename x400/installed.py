@@ -15,7 +15,8 @@ APP, FIRMWARE = "installed_app", "installed_firmware"
 
 
 class Installed:
-    """Kept in the store, each as what it `is` and `over` what it was installed."""
+    """Kept in the store, each as what it `is` and `over` what it was installed (None: over no
+    sketch, so over the first that begins)."""
 
     def __init__(self, store: Store, fwversion: str) -> None:
         self._store = store
@@ -34,12 +35,14 @@ class Installed:
     def begun(self, sketch: dict[str, str]) -> dict[str, str]:
         """A sketch says this of itself: the app's properties. Raises IomoteError."""
         note = self._store.note(APP)
-        over = note and note["over"] in (None, sketch)
-        app: dict[str, str] = note["is"] if over else sketch
+        stays = note and note["over"] in (None, sketch)
+        app: dict[str, str] = note["is"] if stays else sketch
         if app != self.app() or sketch != self._store.note("sketch"):
             with self._store.transaction() as db:
                 write_note(db, "app", app)
                 write_note(db, "sketch", sketch)
+                if stays:
+                    write_note(db, APP, {"is": app, "over": sketch})
         return app
 
     def write(self, db: sqlite3.Connection, order: OtaOrder) -> None:
@@ -48,4 +51,5 @@ class Installed:
             write_note(db, FIRMWARE, {"is": order.version, "over": self._settings_fwversion})
             return
         app = of_app(order.name, order.version_numbers)
+        write_note(db, "app", app)
         write_note(db, APP, {"is": app, "over": self._store.note("sketch")})

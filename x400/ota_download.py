@@ -20,7 +20,7 @@ RETRIED = frozenset({408, 425, 429})  # and 5xx
 MOST_RETRY_AFTER = 60.0  # seconds
 KEYS_BYTES = 64 * 1024
 REFUSAL_BYTES = 4096
-CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)", re.ASCII)
+CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-\d+/\d+", re.ASCII)
 
 
 class CutError(Exception):
@@ -103,6 +103,9 @@ class Download:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(max(backoff.next(), cut.seconds)):
                         await self._readdressed.wait()
+            except OtaError:
+                if not self._readdressed.is_set():  # else it was the former ticket that failed
+                    raise
 
     async def _fetch(self, part: Part, on_percent: Callable[[int], None]) -> None:
         order, offset, etag = self.order, part.size, part.etag
@@ -113,6 +116,9 @@ class Download:
         if offset and etag:
             headers |= {"Range": f"bytes={offset}-", "If-Range": etag}
         async with self._get(httpx.URL(order.url), headers) as response:
+            encoding = response.headers.get("Content-Encoding", "identity")
+            if encoding != "identity":
+                raise CutError(f"the server sent it encoded ({encoding})")
             if response.status_code == 206:
                 _check_range(response, offset, part)
             else:
@@ -171,7 +177,8 @@ async def _check_status(response: httpx.Response) -> None:
 
 def _check_range(response: httpx.Response, offset: int, part: Part) -> None:
     found = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-    if found is None or int(found[1]) != offset:
+    same = response.headers.get("ETag", part.etag) == part.etag
+    if found is None or int(found[1]) != offset or not same:
         part.drop()
         raise CutError("the server sent another part than was asked for")
 
@@ -198,6 +205,6 @@ async def _read(response: httpx.Response, most: int) -> bytes:
 def _object(body: bytes) -> Json:
     try:
         value = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -6,13 +6,13 @@ import hashlib
 import hmac
 import json
 import re
-import unicodedata
 from dataclasses import dataclass, field
 from enum import StrEnum
+from unicodedata import category
 
 import httpx
 
-from x400.properties import is_name
+from x400.properties import CONTROLS, is_name
 
 DETAIL_CHARACTERS = 500  # of an error that is reported
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -53,7 +53,8 @@ class OtaError(Exception):
     """An order failed; it may succeed at another attempt."""
 
     def __init__(self, code: OtaCode, detail: str) -> None:
-        super().__init__(f"{code.value}: {detail}"[:DETAIL_CHARACTERS])
+        text = f"{code.value}: {detail}"[:DETAIL_CHARACTERS]  # some of it a server's words
+        super().__init__("".join("?" if category(one) in CONTROLS else one for one in text))
 
 
 class OtaRejectedError(OtaError):
@@ -139,7 +140,7 @@ def job_of(value: object) -> str:
 def _text(fields: dict[str, object], name: str) -> str:
     """A text that UTF-8 can carry; JSON can hold half a character as well."""
     value = fields.get(name)
-    if not isinstance(value, str) or any(unicodedata.category(one) == "Cs" for one in value):
+    if not isinstance(value, str) or any(category(one) == "Cs" for one in value):
         return ""
     return value
 
@@ -154,7 +155,8 @@ def _length(text: str) -> int:
 def _is_http(text: str) -> bool:
     try:
         url = httpx.URL(text)
-    except httpx.InvalidURL:
+        host = url.host and url.raw_host.decode().encode("idna")  # as a look-up does
+    except (httpx.InvalidURL, UnicodeError):
         return False
-    there = bool(url.host) and (url.port or 1) < 65536 and bool(url.params.get("ticket"))
+    there = bool(host) and (url.port or 1) < 65536 and bool(url.params.get("ticket"))
     return url.scheme in {"http", "https"} and there

@@ -5,7 +5,7 @@ import logging
 import time
 from dataclasses import asdict, replace
 
-from x400.errors import IomoteError
+from x400.errors import ErrorCode, IomoteError
 from x400.faults import Fault
 from x400.ota_download import Download
 from x400.ota_file import Part
@@ -64,7 +64,7 @@ class Update:
         elif last is None or last.mark != fingerprint(value):
             self._take(value, last)
         elif last.state in UNDER_WAY and self._task is None:
-            self._begin(OtaOrder.parse(self.kind, value))  # where the former life ended
+            self._go_on(value, last)
 
     def forget(self) -> None:
         """Leave no trace of any order. Raises IomoteError."""
@@ -92,8 +92,7 @@ class Update:
             self._tell(replace(fresh, state=OtaState.IGNORED))
             return
         try:
-            order = OtaOrder.parse(self.kind, value)
-            self._check(order)
+            order = self._read(value)
         except OtaRejectedError as error:
             self._halt()
             self._tell(fresh.ended(error))
@@ -116,8 +115,16 @@ class Update:
         else:
             self._part.drop()
 
-    def _check(self, order: OtaOrder) -> None:
-        settings = self._gear.settings
+    def _go_on(self, value: object, last: Progress) -> None:
+        """Where the former life ended; the gateway's settings may have changed since."""
+        try:
+            self._begin(self._read(value))
+        except OtaRejectedError as error:
+            self._tell(last.ended(error))
+
+    def _read(self, value: object) -> OtaOrder:
+        """Raises OtaRejectedError where the order is wrong, or this gateway cannot."""
+        order, settings = OtaOrder.parse(self.kind, value), self._gear.settings
         if not settings.key():
             why = "give it its key, such as by MYMOTE_X400_DEVICE_KEY"
             raise OtaRejectedError(OtaCode.NO_DEVICE_KEY, why)
@@ -126,6 +133,7 @@ class Update:
         if order.size > room:
             why = f"{order.size} bytes; the memory for the {self.kind} holds {room}"
             raise OtaRejectedError(OtaCode.TOO_LARGE, why)
+        return order
 
     def _begin(self, order: OtaOrder) -> None:
         gear = self._gear
@@ -146,8 +154,11 @@ class Update:
         except OtaError as error:
             self._end(error)
         except IomoteError as error:
+            if error.code is ErrorCode.IOMOTE_ERR_STORAGE_FULL:
+                self._part.drop()  # messages need the room
             self._hooks.fault(error)
         except OSError as error:
+            self._part.drop()
             why = f"the gateway cannot keep the file: {error.strerror}"
             self._end(OtaError(OtaCode.DOWNLOAD_FAILED, why))
         except Exception as error:

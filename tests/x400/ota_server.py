@@ -119,6 +119,7 @@ class OtaServer:
         if self.trouble.statuses:
             status = self.trouble.statuses.pop(0)
             self.served.append(Served(job, -1, status))
+            await self.flowing.wait()
             return web.json_response({"error": "Not now."}, status=status)
         if not self._proven(request, job):
             self.served.append(Served(job, -1, 403))

@@ -11,6 +11,7 @@ from x400 import board, demo
 from x400.app import IOMOTE_WARNING, Iomote
 from x400.errors import ErrorCode
 from x400.gateway import Gateway, GatewayOffError
+from x400.settings import GatewaySettings
 from x400.status import CloudLed, NetStatus
 
 
@@ -144,3 +145,33 @@ async def test_a_gateway_that_is_off_says_so(gateway: Gateway) -> None:
     assert app.settingsRead() == ""
     with pytest.raises(GatewayOffError):
         _ = gateway.core
+
+
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+async def test_no_sketch_outlives_a_kill_beside_an_installation(
+    settings: GatewaySettings, when: str
+) -> None:
+    lives: set[object] = set()
+
+    async def stubborn(_: Iomote) -> None:
+        me = object()
+        lives.add(me)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.05)
+            lives.remove(me)
+
+    gateway = Gateway(settings, sketch=stubborn)
+    await gateway.start()
+    await until(lambda: bool(lives))
+    killing = asyncio.ensure_future(gateway.kill()) if when == "meanwhile" else None
+    await asyncio.sleep(0)
+    gateway._restart_app("it was installed")  # where no order hits surely
+    await (killing or gateway.kill())
+    await gateway.start()
+    await until(lambda: bool(lives))
+    await asyncio.sleep(0.1)
+    assert len(lives) == 1
+    await gateway.kill()
+    assert not lives

@@ -1,7 +1,9 @@
 """Downloads and installations that are interrupted, and go on or are told."""
 
+import resource
 import ssl
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,10 +12,18 @@ import trustme
 from tests.x400.gateways import DEVICE_ID, running, until
 from tests.x400.local_hub import Hub
 from tests.x400.ota_server import OtaServer, public
-from tests.x400.updates import APP, desire, ends, reported, runs, sketch
+from tests.x400.updates import APP, FIRMWARE, desire, ends, reported, runs, sketch
 from x400.gateway import Gateway
 from x400.settings import GatewaySettings
 from x400.store import Store
+
+
+@pytest.fixture
+def full_at() -> Iterator[Callable[[int], None]]:
+    """Let no file of this process grow past so many bytes: the nearest to a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("how", ["reset", "kill", "unplug", "cut by the server"])
@@ -45,6 +55,44 @@ async def test_a_download_goes_on_at_its_byte(
     await ends(hub, "j1", "succeeded")
     starts = [one.start for one in server.served]
     assert starts == ([0, 100_000, 100_000, 150_000] if "cut" in how else [0, 100_001])
+
+
+async def test_a_fresh_ticket_that_came_while_the_former_was_refused_is_used(
+    hub: Hub, server: OtaServer, updated: Gateway
+) -> None:
+    server.trouble.statuses = [403]
+    server.flowing.clear()
+    desire(hub, server.order("j1", APP))
+    await until(lambda: bool(server.served))
+    fresh = server.order("j1", APP)
+    desire(hub, fresh)
+    await until(lambda: updated.core.twin.desired["ota_app"] == fresh)
+    server.flowing.set()
+    assert await ends(hub, "j1", "succeeded") == ""
+    assert [one.status for one in server.served] == [403, 200]
+
+
+async def test_a_gateway_that_cannot_any_more_rejects_what_was_under_way(
+    hub: Hub, server: OtaServer, updated: Gateway, settings: GatewaySettings
+) -> None:
+    server.flowing.clear()
+    desire(hub, server.order("j1", APP))
+    await until(lambda: reported(hub).get("percent") == 50)
+    await updated.kill()
+    async with running(Gateway(settings.model_copy(update={"ota_app_bytes": 1000}))):
+        assert "too_large: " in await ends(hub, "j1", "rejected")
+
+
+async def test_a_full_disk_is_told_and_leaves_messages_the_room(
+    hub: Hub, server: OtaServer, updated: Gateway, full_at: Callable[[int], None]
+) -> None:
+    full_at(600_000)
+    desire(hub, server.order("j1", FIRMWARE, "firmware"), "firmware")
+    said = "download_failed: the gateway cannot keep the file: File too large"
+    assert await ends(hub, "j1", "failed", "firmware") == said
+    assert not list(updated.settings.state.glob("*.bin"))
+    updated.app.sendMessage("there is room")
+    await hub.until_last(b"there is room")
 
 
 async def test_a_server_without_ranges_is_asked_from_the_beginning(

@@ -10,6 +10,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from tests.x400.ota_server import public, published
+from x400.installed import Installed
 from x400.ota_order import OtaKind, OtaOrder, OtaRejectedError, fingerprint, job_of
 from x400.ota_trust import TrustedKeys
 from x400.settings import GatewaySettings
@@ -109,3 +110,11 @@ def test_any_list_of_keys_is_read(empty: Store, document: object) -> None:
 def test_a_wrong_key_in_the_settings_is_named() -> None:
     with pytest.raises(ValueError, match="base64 of 32 bytes"):
         GatewaySettings(ota_public_keys=["abc"])
+
+
+def test_an_installed_app_is_known_even_if_a_kill_comes_before_it_begins(store: Store) -> None:
+    Installed(store, "1.0.0").begun({"app_name": "old", "app_version": "1.0.0"})
+    with store.transaction() as db:
+        Installed(store, "1.0.0").write(db, OtaOrder.parse(OtaKind.APP, GOOD))
+    app = Installed(store, "1.0.0").app()
+    assert app == {"app_name": "Pump watch", "app_version": "1.2.3"}

@@ -72,6 +72,8 @@ async def test_nobody_answers(hub: Hub, server: OtaServer, settings: GatewaySett
         ({"url": "ftp://example.com/a?ticket=t"}, "bad_order: its url"),
         ({"url": "http://example.com/a"}, "bad_order: its url"),
         ({"url": "http://example.com:99999/a?ticket=t"}, "bad_order: its url"),
+        ({"url": "http://xn--a/a?ticket=t"}, "bad_order: its url"),
+        ({"url": "http://a..b/a?ticket=t"}, "bad_order: its url"),
         ({"version": "1.2"}, "bad_order: its version"),
         ({"version": "1.2.256"}, "bad_order: its version"),
         ({"version": "1.02.3"}, "bad_order: its version"),

@@ -43,6 +43,9 @@ async def test_another_sketch_replaces_what_was_installed(
         await runs(hub, "Pump watch", "2.0.0")
         gateway.app.begin("mine", 1, 0, 0)
         assert gateway.core.app_name_and_version() == "Pump watch 2.0.0"
+        gateway.app.begin("mine", 0, 9, 9)
+        assert gateway.core.app_name_and_version() == "mine 0.9.9"
+        gateway.app.begin("mine", 1, 0, 0)
         desire(hub, server.order("j2", APP, version="2.1.0"))
         await ends(hub, "j2", "succeeded")
         await runs(hub, "Pump watch", "2.1.0")
