@@ -128,3 +128,17 @@ async def test_nothing_is_read_ahead() -> None:
         if taken > 100 * CHUNK_BYTES:
             break
         await asyncio.sleep(0)
+
+
+async def test_lines_before_the_form_do_not_keep_the_api_busy() -> None:
+    given = 0
+
+    async def pieces() -> AsyncIterator[bytes]:
+        nonlocal given
+        for _ in range(1000):
+            given += 1
+            yield b"\n" * 100
+
+    with pytest.raises(InvalidRequest, match="boundary"):
+        await read_form(TYPE, pieces(), KNOWN)
+    assert given < 5

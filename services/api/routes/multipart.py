@@ -24,6 +24,7 @@ FORM = "multipart/form-data"
 FILE = "file"
 MAX_FIELD = 8 * 1024  # bytes: a note of 1,000 characters has 4,000
 MAX_LINE = 8 * 1024
+MAX_LINES = 128  # outside of fields and file: each costs aiohttp microseconds, however short it is
 CHUNK_BYTES = 64 * 1024
 OVERHEAD = 64 * 1024  # of a form beside its file
 _AS_IT_IS = ("", "binary", "8bit", "7bit")
@@ -133,6 +134,7 @@ class _Body:
         self._pieces = pieces
         self._held = bytearray()
         self._ended = False
+        self._lines = 0
 
     async def read(self, size: int) -> bytes:
         """Some bytes, at most so many; none at the end."""
@@ -141,7 +143,10 @@ class _Body:
         return self._take(min(size, len(self._held)))
 
     async def readline(self, *, max_line_length: int = MAX_LINE) -> bytes:
-        """With its newline. Raises ValueError for a longer one."""
+        """With its newline. Raises ValueError for a longer one, and for too many."""
+        self._lines += 1
+        if self._lines > MAX_LINES:
+            raise ValueError("there are too many lines")
         searched = 0
         while (end := self._held.find(b"\n", searched)) < 0 and not self._ended:
             searched = len(self._held)
