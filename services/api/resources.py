@@ -9,6 +9,7 @@ from services.api.logic.passwords import Passwords, new_passwords
 from services.api.logic.rate_limit import RateLimits, new_rate_limits
 from services.api.logic.sender import Sender
 from services.api.logic.signing_in import Stores as SigningInStores
+from services.api.logic.uploading import Uploading
 from services.api.logic.usage import UsageLog
 from services.api.settings import ApiSettings
 from services.api.store.accounts import Accounts
@@ -90,6 +91,7 @@ class Resources:
     firmware: FirmwareVersions
     jobs: Jobs
     ota: Ota
+    uploading: Uploading
     namespaces: Namespaces
     key_uses: UsageLog
     passwords: Passwords
@@ -163,6 +165,7 @@ async def open_resources(settings: ApiSettings) -> AsyncIterator[Resources]:
             firmware=FirmwareVersions(database.get_container_client(FIRMWARE.name)),
             jobs=Jobs(database.get_container_client(JOBS.name)),
             ota=ota,
+            uploading=Uploading(),
             namespaces=Namespaces(database.get_container_client(NAMESPACES.name)),
             key_uses=UsageLog(usage),
             passwords=new_passwords(settings.password_memory_kib),

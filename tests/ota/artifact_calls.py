@@ -1,7 +1,8 @@
 """Calls of the OTA service about apps and firmware, as the api makes them."""
 
+import asyncio
 import uuid
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import httpx
@@ -60,6 +61,13 @@ async def blobs_of(ota: Resources, prefix: str) -> set[str]:
     return {blob.name async for blob in found}
 
 
+async def until(look: Callable[[], Awaitable[object]], wanted: object) -> None:
+    """Raises TimeoutError where it is not so within ten seconds."""
+    async with asyncio.timeout(10):
+        while await look() != wanted:  # noqa: ASYNC110 - of another process
+            await asyncio.sleep(0.02)
+
+
 async def nothing_is_left(ota: Resources, app: AppDocument, kept: Iterable[str] = ()) -> None:
     """No blob, no blocks, no intent, no document, but what was there before."""
     assert await blobs_of(ota, f"apps/{USER}/") == set(kept)
@@ -68,10 +76,15 @@ async def nothing_is_left(ota: Resources, app: AppDocument, kept: Iterable[str] 
     assert {each.version.filepath for each in versions} <= set(kept)
 
 
-async def intents(ota: Resources) -> list[str]:
-    """Ids of binaries on their way in or out."""
+async def under_way(ota: Resources, user_id: str = USER) -> int:
+    """How many uploads and deletions of an account have begun."""
+    return len(await intents(ota, user_id))
+
+
+async def intents(ota: Resources, user_id: str = USER) -> list[str]:
+    """Ids of an account's binaries on their way in or out."""
     found = ota.stores.uploads.container.query_items(
         "SELECT VALUE c.id FROM c WHERE c.partition = @user",
-        parameters=[{"name": "@user", "value": USER}],
+        parameters=[{"name": "@user", "value": user_id}],
     )
     return [str(item) async for item in found]

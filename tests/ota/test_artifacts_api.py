@@ -2,16 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
 import pytest
 
+from services.api.logic.uploading import OF_ALL, OF_ONE, Uploading
+from services.api.store.ota import CONNECTIONS
 from services.ota.resources import Resources
+from shared.errors import TooMany
 from stack.local import LocalStack
 from tests.api.customers import Customer
 from tests.known_secrets import keep
-from tests.ota.artifact_calls import LIMIT, blobs_of, refused
+from tests.ota.artifact_calls import LIMIT, blobs_of, refused, under_way, until
 
 PLAIN = {"Content-Type": "application/octet-stream"}
 
@@ -141,6 +145,44 @@ async def test_refused_names_are_on_the_audit_log(
     assert [each["status"] for each in records if each["correlation_id"] == correlation] == [400]
 
 
+async def test_slow_uploads_of_an_account_hold_nobody_up(
+    client: httpx.AsyncClient, ota: Resources, alice: Customer, bob: Customer, versions: str
+) -> None:
+    slow = []
+    for number in range(OF_ONE):
+        _, writer = await asyncio.open_connection(*_address(client))
+        head = (
+            f"POST {versions}?version=2.0.{number} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n"
+            "Content-Type: application/octet-stream\r\n\r\n"
+        )
+        writer.write(head.encode() + b"x")
+        slow.append(writer)
+    await until(lambda: under_way(ota, alice.user_id), OF_ONE)
+    url = f"{versions}?version=1.0.0"
+    reply = await client.post(url, content=b"x", headers=PLAIN)
+    assert "this account" in refused(reply, 429)
+    assert int(reply.headers["retry-after"]) > 0
+    made = await client.post(f"{bob.base}/apps", json={"name": "Pump control"})
+    others = f"{bob.base}/apps/{made.json()['id']}/versions?version=1.0.0"
+    kept(await client.post(others, content=b"x", headers=PLAIN))
+    for writer in slow:
+        writer.transport.abort()
+    await until(lambda: under_way(ota, alice.user_id), 0)
+    kept(await client.post(url, content=b"x", headers=PLAIN))
+
+
+def test_uploads_leave_connections_for_orders() -> None:
+    uploading = Uploading()
+    assert OF_ALL < CONNECTIONS
+    with ExitStack() as running:
+        for number in range(OF_ALL):
+            running.enter_context(uploading.one_of(f"u{number}"))
+        with pytest.raises(TooMany), uploading.one_of("another"):
+            pass
+    with uploading.one_of("another"):
+        pass
+
+
 async def _pieces(body: bytes) -> AsyncIterator[bytes]:
     for start in range(0, len(body), 10_000):
         yield body[start : start + 10_000]
@@ -153,8 +195,4 @@ def _address(client: httpx.AsyncClient) -> tuple[str, int]:
 
 async def _until_blobs(ota: Resources, alice: Customer, wanted: set[str]) -> None:
     """The OTA service hears a little later that an upload was cut off."""
-    async with asyncio.timeout(10):
-        while True:
-            if await blobs_of(ota, f"apps/{alice.user_id}/") == wanted:
-                return
-            await asyncio.sleep(0.02)
+    await until(lambda: blobs_of(ota, f"apps/{alice.user_id}/"), wanted)

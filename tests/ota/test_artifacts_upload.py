@@ -27,10 +27,11 @@ from tests.ota.artifact_calls import (
     LIMIT,
     USER,
     blobs_of,
-    intents,
     make_app,
     nothing_is_left,
     refused,
+    under_way,
+    until,
     upload,
     uploaded,
 )
@@ -153,18 +154,10 @@ async def test_an_upload_that_is_cut_off_leaves_nothing(
     body = b"3e8\r\n" + piece + b"\r\n" if "chunked" in head else piece
     writer.write(request.encode() + body)
     await writer.drain()
-    await _until(ota, begun=True)
+    await until(lambda: under_way(ota), 1)
     writer.transport.abort()
-    await _until(ota, begun=False)
+    await until(lambda: under_way(ota), 0)
     await nothing_is_left(ota, app, before)
-
-
-async def _until(ota: Resources, *, begun: bool) -> None:
-    async with asyncio.timeout(10):
-        while True:
-            if bool(await intents(ota)) is begun:
-                return
-            await asyncio.sleep(0.02)
 
 
 async def test_of_two_uploads_of_one_version_one_is_kept(

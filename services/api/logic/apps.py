@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from services.api.logic.ids import check_ota_id
+from services.api.logic.uploading import Uploading
 from services.api.logic.versions import require_unchanged, tag_of
 from services.api.store.apps import Apps
 from services.api.store.ota import Binary, Ota
@@ -19,6 +20,7 @@ class Stores:
 
     apps: Apps
     ota: Ota
+    uploading: Uploading
 
 
 def tag(app: AppDocument) -> str:
@@ -77,14 +79,16 @@ async def upload_version(
 ) -> AppVersionDocument:
     """What is wrong already is said before all of the body is read.
 
-    Raises NotAvailable, InvalidRequest, NotFound, Conflict, and what `read` and `Ota` raise.
+    Raises NotAvailable, InvalidRequest, NotFound, Conflict, TooMany, and what `read` and `Ota`
+    raise.
     """
     stores.ota.require_installed()
     await _get(stores.apps, user_id, app_id)
-    binary = await read()
-    if await stores.apps.has_version(user_id, app_id, binary.version):
-        raise Conflict("This app has this version already; a version never changes.")
-    return await stores.ota.upload_version(user_id, app_id, binary)
+    with stores.uploading.one_of(user_id):
+        binary = await read()
+        if await stores.apps.has_version(user_id, app_id, binary.version):
+            raise Conflict("This app has this version already; a version never changes.")
+        return await stores.ota.upload_version(user_id, app_id, binary)
 
 
 async def delete_version(stores: Stores, user_id: str, app_id: str, version_id: str) -> None:

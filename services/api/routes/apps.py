@@ -32,7 +32,7 @@ router = customer_router("over the air")
 
 
 def _stores(resources: Opened) -> Stores:
-    return Stores(resources.apps, resources.ota)
+    return Stores(resources.apps, resources.ota, resources.uploading)
 
 
 Opener = Annotated[Stores, Depends(_stores)]

@@ -8,6 +8,7 @@ from services.api.routes.binary import ContentMd5, OfFirmware, binary_body, read
 from services.api.routes.dependencies import Opened
 from services.api.routes.errors import refusals
 from services.api.routes.operator_access import operator_router
+from shared.schemas.audit import PLATFORM
 from shared.schemas.contract import Firmware, Result
 
 router = operator_router()
@@ -46,8 +47,9 @@ async def upload_firmware(
     can install it on its gateways of this type."""
     resources.ota.require_installed()
     limit = resources.settings.upload_max_bytes
-    binary = await read_binary(request, limit, said=said, md5=content_md5, firmware=True)
-    made = await resources.ota.upload_firmware(binary)
+    with resources.uploading.one_of(PLATFORM):
+        binary = await read_binary(request, limit, said=said, md5=content_md5, firmware=True)
+        made = await resources.ota.upload_firmware(binary)
     response.headers["Location"] = f"/api/operator/firmware/{made.id}"
     return firmware_entity(made, with_key=True)
 
