@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 
 from services.ota.documents import Upload
 from services.ota.logic import names, uploads
@@ -187,7 +188,7 @@ async def _forget(stores: Stores, versions: Sequence[HeldVersion]) -> None:
 async def _add(stores: Stores, version: AppVersionDocument) -> None:
     for _ in range(ATTEMPTS):
         held = await _get(stores, version.user_id, version.app_id)
-        added = await stores.apps.add(held, version)
+        added = await uploads.settled(partial(stores.apps.add, held, version))
         if added is Added.DONE:
             return
         if added is Added.EXISTS:

@@ -3,6 +3,7 @@
 import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 from services.ota.documents import Upload
 from services.ota.logic import names, uploads
@@ -48,7 +49,7 @@ async def upload(
 
     async def keep(received: Received) -> FirmwareDocument:
         firmware = _document(signer, new, received)
-        if not await stores.firmware.add(firmware):
+        if not await uploads.settled(partial(stores.firmware.add, firmware)):
             # An attempt whose reply was lost may have been this very one.
             claimed = await stores.firmware.claimed(new.type, new.name, new.version)
             if claimed != new.id:

@@ -5,8 +5,10 @@ database left behind is found by its intent an hour later, so that it costs noth
 fails.
 """
 
+import asyncio
 import hashlib
 import logging
+import random
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ from shared.errors import InvalidRequest, MyMoteError, TooLarge, Unavailable
 log = logging.getLogger(__name__)
 
 BLOCK_BYTES = 256 * 1024  # of a binary that is held in memory
+PAUSE_SECONDS = 0.5  # at most, before a silent database is asked again
 OLD = timedelta(hours=1)  # no upload or deletion takes that long
 
 T = TypeVar("T")
@@ -96,6 +99,24 @@ async def upload(
         raise
     await _done(stores, intent)
     return kept
+
+
+async def settled(write: Callable[[], Awaitable[T]]) -> T:
+    """`write`, and once more where the database fell silent: it refuses then what was written.
+
+    Raises Unavailable, and then nobody knows.
+    """
+    try:
+        return await write()
+    except Unavailable:
+        await asyncio.sleep(random.uniform(0, PAUSE_SECONDS))  # noqa: S311 - no secret
+    try:
+        return await write()
+    except Unavailable as error:
+        raise Unavailable(
+            "The database fell silent at the last step, so this binary may have been kept; see "
+            "whether it is listed before you upload it again."
+        ) from error
 
 
 async def forget(stores: Stores, intent: Upload) -> None:
