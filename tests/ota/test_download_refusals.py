@@ -141,8 +141,11 @@ async def test_what_is_no_ticket_is_refused(
     refused(await gateways.get(path), 403, "ticket is missing")
     forged = f"{ordered.ticket[:-1]}{'A' if ordered.ticket[-1] != 'A' else 'B'}"
     refused(await gateways.get(path, params={"ticket": forged}), 403, "no ticket")
+    for device_id in ("X" * 3000, "a%23b", "%00X", "%20"):  # no id of the database's
+        await gateways.get(f"/devices/{device_id}/jobs/1/file")
     found = await records(ota, PLATFORM, "ticketRefused", began)
-    assert [each.device_ids for each in found] == [[], []]  # there is no such device
+    assert [each.device_ids for each in found] == [[]] * 5  # there is no such device
+    assert {json.dumps(each.targets) for each in found} == {"{}"}
 
 
 @pytest.mark.parametrize("state", sorted(ENDS))
@@ -293,6 +296,17 @@ async def test_strangers_fill_the_audit_log_slowly_and_what_is_left_out_is_count
     await refusals.note(Refused(404, "no", Concerned("test-flood")), "203.0.113.7")
     last = (await records(ota, PLATFORM, "test-flood", began))[-1]
     assert (last.targets, last.address) == ({"left_out": "5"}, "203.0.113.7")
+
+
+async def test_what_strangers_fill_the_log_with_hides_nothing_else(ota: Resources) -> None:
+    began = time.time()
+    refusals = replace(ota.refusals, per_minute=1)
+    flood, other = Concerned("test-flood-2"), Concerned("test-other")
+    for who in (flood, flood, replace(flood, proven=True), flood, other):
+        await refusals.note(Refused(404, "no", who), "203.0.113.7")
+    found = await records(ota, PLATFORM, "test-flood-2", began)
+    assert [each.actor_kind for each in found] == ["stranger", "device"]
+    assert len(await records(ota, PLATFORM, "test-other", began)) == 1
 
 
 async def _raw(stack: LocalStack, path: str) -> tuple[int, bytes]:

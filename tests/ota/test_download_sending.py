@@ -12,6 +12,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
+from starlette.types import Message
 
 from services.api.logic.manufacturing import Manufactured
 from services.api.resources import Resources as ApiResources
@@ -180,13 +181,35 @@ async def test_a_read_that_fails_fails_for_all_and_is_tried_anew() -> None:
 
 
 async def test_more_downloads_than_there_is_memory_for_are_told_to_wait(ota: Resources) -> None:
+    async def read(_blob: Blob, _first: int, length: int) -> bytes:
+        await asyncio.sleep(0)
+        return bytes(length)
+
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        return {"type": "http.disconnect"}
+
     app = Starlette()
-    full = replace(ota.downloads, places=asyncio.Semaphore(0))
-    app.state.resources = replace(ota, downloads=full)
-    request = Request({"type": "http", "app": app})
+    narrow = replace(ota.downloads, chunks=Chunks(read), places=asyncio.Semaphore(1))
+    app.state.resources = replace(ota, downloads=narrow)
     file = File(Blob("b", "e", 5), "", "", Concerned(""))
-    with pytest.raises(Unavailable, match="try again"):
-        Sending(request, file, Part(0, 5), 200, {})
+
+    async def download() -> None:
+        request = Request({"type": "http", "app": app})
+        request.state.logged = {"bytes": 0}
+        sending = Sending(request, file, Part(0, 5), 200, {})
+        await asyncio.sleep(0)  # all come at the same time
+        await sending(request.scope, receive, send)
+
+    results = await asyncio.gather(*(download() for _ in range(3)), return_exceptions=True)
+    assert [type(each) for each in results] == [type(None), Unavailable, Unavailable]
+    assert [each["type"] for each in sent].count("http.response.start") == 1
+    await download()  # the place is free again
 
 
 async def test_a_blob_that_is_shorter_than_its_document_says_ends_the_reading(

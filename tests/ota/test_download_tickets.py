@@ -125,6 +125,12 @@ def test_a_proof_of_anything_else_is_refused(
         proof.check(made, DEVICE_KEY, method="GET", path=PATH, ticket=TICKET, now=NOW)
 
 
+def test_a_device_without_a_key_proves_nothing() -> None:
+    made = proof.make("", method="GET", path=PATH, ticket=TICKET, now=NOW)
+    with pytest.raises(BadProof, match="pair it again"):
+        proof.check(made, "", method="GET", path=PATH, ticket=TICKET, now=NOW)
+
+
 @given(st.one_of(st.text(), st.from_regex(r"[0-9]{1,12}\.[0-9a-f]{64}", fullmatch=True)))
 def test_nothing_but_a_proof_is_taken(text: str) -> None:
     with pytest.raises(BadProof):

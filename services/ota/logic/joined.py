@@ -29,12 +29,11 @@ class Joined(Generic[K, V]):
     async def _look(self, what: K, before: asyncio.Task[V] | None) -> V:
         if before is not None:
             await asyncio.wait([before])
-        mine = self._running[what] = self._next.pop(what)
+        self._running[what] = self._next.pop(what)
         try:
             return await self.look(what)
         finally:
-            if self._running[what] is mine:
-                del self._running[what]
+            del self._running[what]
 
 
 def _retrieved(task: asyncio.Task[Any]) -> None:

@@ -31,6 +31,8 @@ def check(
     proof: str, device_key: str, *, method: str, path: str, ticket: str, now: datetime
 ) -> None:
     """Raises BadProof. `proof` is the header's value, "" for none."""
+    if not device_key:
+        raise BadProof("This device has no key here, so that nothing proves it: pair it again.")
     if not proof:
         raise BadProof(f"The header {HEADER} is missing: prove that this is the device.")
     form = _FORM.fullmatch(proof)

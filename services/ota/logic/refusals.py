@@ -1,6 +1,7 @@
 """Refused downloads, on the audit log: of the account that they concern, or of the platform."""
 
 import logging
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from shared.logs import correlation_id
 from shared.schemas.audit import PLATFORM, AuditRecord
 
 log = logging.getLogger(__name__)
+
+_DEVICE_ID = re.compile(r"X400_[0-9a-f]{40}")
 
 REFUSED = Counter("mymote_ota_refusals", "Refused downloads", ["operation"])
 
@@ -49,7 +52,8 @@ class Refused(MyMoteError):
 
 @dataclass
 class Refusals:
-    """Writes records, `per_minute` at most in this process: strangers cost no more than that.
+    """Writes records, in this process `per_minute` of an operation at most, and separately of
+    devices that proved themselves: strangers cost no more than that, and hide nothing.
 
     How many were left out stands in the next record; the metrics count all.
     """
@@ -64,9 +68,11 @@ class Refusals:
 
     async def note(self, refused: Refused, address: str) -> None:
         """Write it down. What cannot be written is in the log as an error; nothing raises."""
-        operation = refused.concerned.operation
+        about = refused.concerned
+        operation = about.operation
         REFUSED.labels(operation).inc()
-        if not await self._limiter.hit(RateLimitItemPerMinute(self.per_minute), "refusals"):
+        limit = RateLimitItemPerMinute(self.per_minute)
+        if not await self._limiter.hit(limit, operation, str(about.proven)):
             self._left_out += 1
             return
         left_out, self._left_out = self._left_out, 0
@@ -79,7 +85,7 @@ class Refusals:
     async def _record(self, refused: Refused, address: str, left_out: int) -> AuditRecord:
         about = refused.concerned
         known, user_id = about.proven, about.user_id
-        if about.device_id and not known:
+        if not known and _DEVICE_ID.fullmatch(about.device_id):  # the database takes no other
             # What a stranger says of a device stands on the log only where there is such a one.
             pairing = await self.documents.pairing(about.device_id)
             known = pairing is not None

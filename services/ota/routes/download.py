@@ -55,10 +55,11 @@ def _reply(request: Request, file: File, **logged: str) -> Response:
     except NotModified:
         return Response(status_code=304, headers=headers)
     except OtherFile:
-        return error_response(412, "If-Match is of another file than this one.", headers)
+        sentence = "If-Match is of another file than this one."
+        return error_response(412, sentence, {"ETag": file.etag})
     except Unsatisfiable:
-        headers["Content-Range"] = f"bytes */{size}"
-        return error_response(416, f"The file has {size} bytes, and none of this range.", headers)
+        sentence = f"The file has {size} bytes, and none of this range."
+        return error_response(416, sentence, {"Content-Range": f"bytes */{size}"})
     if part is None:
         headers["Content-MD5"] = file.md5  # of the whole, and only where the body is that
     else:

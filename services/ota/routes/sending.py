@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from prometheus_client import Counter
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
-from starlette.types import Send
+from starlette.types import Receive, Scope, Send
 
 from services.ota.logic.downloads import Downloads, File
 from services.ota.logic.ranges import Part
@@ -22,7 +22,7 @@ STALLED_SECONDS = 300.0  # without room for another piece; 2G takes one in a min
 
 
 class Sending(StreamingResponse):
-    """A part of a file. Raises Unavailable where too many are under way.
+    """A part of a file. Sending it raises Unavailable where too many are under way.
 
     Where it cannot go on, the reply ends short of its Content-Length, and the reader resumes from
     there. How many bytes were sent is kept in `request.state.logged`; of a reader that hung up, a
@@ -35,17 +35,22 @@ class Sending(StreamingResponse):
         self, request: Request, file: File, part: Part, status: int, headers: Mapping[str, str]
     ) -> None:
         downloads: Downloads = request.app.state.resources.downloads
-        if downloads.places.locked():
-            raise Unavailable("Too many downloads are under way; try again in a few seconds.")
         content = downloads.content(file, part)
         super().__init__(content, status_code=status, headers=headers)
         self._request = request
         self._places = downloads.places
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if self._places.locked():
+            raise Unavailable("Too many downloads are under way; try again in a few seconds.")
+        async with self._places:  # at once, since nothing happens between
+            await super().__call__(scope, receive, send)
+
     async def stream_response(self, send: Send) -> None:
         """ASGI, as Starlette calls it; cancelled where the reader hangs up."""
         try:
-            async with noted(self._request), self._places:
+            async with noted(self._request):
                 await self._stream(send)
         except MyMoteError as error:
             log.warning("a download was cut off", extra={"error": str(error)})
