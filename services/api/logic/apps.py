@@ -82,6 +82,7 @@ async def upload_version(
     Raises NotAvailable, InvalidRequest, NotFound, Conflict, TooMany, and what `read` and `Ota`
     raise.
     """
+    check_ota_id(app_id)
     stores.ota.require_installed()
     await _get(stores.apps, user_id, app_id)
     with stores.uploading.one_of(user_id):
