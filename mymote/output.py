@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, islice
+from textwrap import fill
 from typing import Any
 
 import typer
@@ -31,6 +32,7 @@ class Column:
     keep: bool = False  # shown however narrow the terminal is
     cut: int = 0  # it may be cut down to so many characters; 0 is never
     right: bool = False
+    below: bool = False  # where not all has room, on a line of its own below the row
 
     def of(self, entity: Entity) -> str:
         """The cell."""
@@ -115,16 +117,20 @@ def table(entities: Iterable[Entity], columns: Sequence[Column], empty: str) -> 
         return 0
     widths = _fitted(columns, sample)
     shown = [index for index, width in enumerate(widths) if width]
+    below = [index for index, column in enumerate(columns) if column.below and not widths[index]]
     header = _row([column.title for column in columns], columns, widths, shown)
     print(text.bold(header))
     count = 0
     for row in chain(sample, rows):
         print(_row(row, columns, widths, shown, colour=True))
+        for index in below:
+            if row[index]:
+                print(_wrapped(row[index]))
         count += 1
     hidden = [
         column.title
         for index, column in enumerate(columns)
-        if not widths[index] and any(row[index] for row in sample)
+        if not widths[index] and index not in below and any(row[index] for row in sample)
     ]
     if hidden:
         note(f"No room for {', '.join(hidden)}: a wider window or --json shows more.")
@@ -177,6 +183,10 @@ def _fitted(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[in
         if not column.keep and not any(row[index] for row in rows):
             widths[index] = 0  # nothing is in it
     room = shutil.get_terminal_size().columns
+    if _total(widths) > room:
+        widths = [
+            0 if column.below else width for column, width in zip(columns, widths, strict=True)
+        ]
     least = [column.least(width) for column, width in zip(columns, widths, strict=True)]
     for index in reversed(range(len(columns))):  # the last column matters least
         if _total(least) <= room:
@@ -195,6 +205,18 @@ def _fitted(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[in
 def _total(widths: Sequence[int]) -> int:
     shown = [width for width in widths if width]
     return sum(shown) + len(GAP) * (len(shown) - 1)
+
+
+def _wrapped(value: str) -> str:
+    """Between words, as the terminal would not."""
+    return fill(
+        value,
+        shutil.get_terminal_size().columns,
+        initial_indent=GAP,
+        subsequent_indent=GAP,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _row(

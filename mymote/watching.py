@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 0.5  # while something happens
 LONGEST_PAUSE_SECONDS = 5.0  # a gateway may be away for days
 BAR_WIDTH = 30  # columns
+STATE_WIDTH = 17  # columns of "downloading 100 %"
 
 OPEN = ("queued", "sent", "accepted", "downloading", "installing")
 
@@ -52,11 +53,19 @@ def state_of(entity: Entity) -> str:
 
 def line_of(step: Entity) -> str:
     """A step: when, what, why."""
+    moment, state, reason = _cells(step)
+    return f"{moment}  {state:<{STATE_WIDTH}}  {reason}".rstrip()
+
+
+def _cells(step: Entity) -> tuple[str, str, str]:
+    return text.moment(step["at"]), _how_far(step), text.line(step["reason"])
+
+
+def _how_far(step: Entity) -> str:
     state = state_of(step)
     if step["state"] == "downloading":
         state += f" {step['percent']} %"
-    shown = text.coloured(f"{state:<17}")
-    return f"{text.moment(step['at'])}  {shown}  {text.line(step['reason'])}".rstrip()
+    return state
 
 
 def _shown_to_its_end(api: "Api", job_id: str, *, as_json: bool) -> Entity:
@@ -78,21 +87,26 @@ def _looks(api: "Api", job_id: str) -> Iterator[Entity]:
                 return
             quiet = time.monotonic() - changed_at
             time.sleep(min(max(LOOK_SECONDS, quiet / 20), LONGEST_PAUSE_SECONDS))
-            job = _look(api, job_id) or before
+            job = _look(api, job_id)
         changed_at = time.monotonic()
 
 
-def _look(api: "Api", job_id: str) -> Entity | None:
-    """None where the api does not answer, which the call itself has tried for a while."""
-    try:
-        job: Entity = api.call("getJob", jobid=job_id)
-    except Failure as failure:
-        if failure.status != FAILED:
-            raise
-        output.note(f"{failure} Trying again.")
-        time.sleep(LONGEST_PAUSE_SECONDS)
-        return None
-    return job
+def _look(api: "Api", job_id: str) -> Entity:
+    """An api that is away is waited for; that is said once."""
+    said = False
+    while True:
+        try:
+            job: Entity = api.call("getJob", jobid=job_id)
+        except Failure as failure:
+            if failure.status != FAILED:
+                raise
+            if not said:
+                # Not by `output.note`, which would write into what is drawn live.
+                print(f"{failure} Trying again.", file=sys.stderr, flush=True)
+                said = True
+            time.sleep(LONGEST_PAUSE_SECONDS)
+        else:
+            return job
 
 
 @contextmanager
@@ -150,10 +164,23 @@ def _live() -> Iterator[Callable[[Entity], None]]:
             since, current = job["state_at"], _present(job, now) if is_open else Text()
             live.refresh()
             if over:
-                lines = "\n".join(line_of(step) for step in over)
-                console.print(Text.from_ansi(lines), soft_wrap=True)
+                console.print(_table(over))
 
         yield show
+
+
+def _table(steps: Iterable[Entity]) -> "RenderableType":
+    """As `line_of`; a long reason goes on below its beginning."""
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, min_width=STATE_WIDTH)
+    for step in steps:
+        moment, state, reason = _cells(step)
+        table.add_row(Text(moment), Text.from_ansi(text.coloured(state)), Text(reason))
+    return table
 
 
 def _ago(moment: str) -> str:

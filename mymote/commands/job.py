@@ -14,11 +14,12 @@ app = typer.Typer(no_args_is_help=True, help="Orders over the air, how far each 
 
 JOBS = (
     Column("JOB ID", "id", keep=True),
-    Column("WHAT", watching.title, cut=12),
+    Column("NAME", "name", cut=6),
+    Column("VERSION", "version"),
     Column("STATE", watching.state_of),
+    Column("DEVICE ID", "device_id", cut=10),
     Column("SINCE", output.time_of("state_at")),
-    Column("REASON", "reason", cut=12),
-    Column("DEVICE ID", "device_id", cut=12),
+    Column("REASON", "reason", below=True),
 )
 
 JobId = Annotated[

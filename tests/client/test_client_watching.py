@@ -3,19 +3,25 @@
 import asyncio
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
 import sys
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from mymote import watching
+from mymote.failures import Failure
 from services.api.entities.jobs import WantedJobState
 from tests.client.test_client_patience import AWAY, DEVICE, Answer, answering
+
+if TYPE_CHECKING:
+    from mymote.api import Api
 
 JOB_ID = str(uuid.uuid4())
 AT = "2026-03-14T12:00:0{}Z"
@@ -106,11 +112,53 @@ async def test_a_terminal_shows_how_far_it_is(tmp_path: Path) -> None:
     assert re.search("downloading [━╸╺ ]+ 25 %", ran.output)
     after = ran.output.rpartition("25 %")[2]
     stands = re.findall("2026-.*", after)
-    assert [line[21:] for line in stands] == [
+    assert [line[21:].rstrip() for line in stands] == [
         "downloading 100 %",
         "installing",
         "succeeded          It reports 1.4.0.",
     ]
+
+
+LONG = (
+    "Attempt 1 of 3 failed: The gateway lost its power while it installed, and runs what it ran "
+    "before. It is tried again in 10 seconds."
+)
+
+
+async def test_a_long_reason_stays_in_its_column(tmp_path: Path) -> None:
+    tried = job(*BEGUN, f"queued: {LONG}", "sent", "succeeded")
+    with answering(*answers(tried)) as server:
+        ran = await server.client(tmp_path)("job", "watch", JOB_ID, columns=80)
+    assert ran.status == 0, ran
+    _, _, told = ran.output.rpartition("queued")
+    first, *more = told.partition("2026-")[0].splitlines()
+    assert " ".join(line.strip() for line in (first, *more)).strip() == LONG
+    assert len(more) > 1
+    assert all(line.startswith(" " * 40) for line in more)
+
+
+async def test_a_job_in_a_terminal_is_shown_in_plain_characters(tmp_path: Path) -> None:
+    with answering(*answers(WELL[2])) as server:
+        ran = await server.client(tmp_path)("job", "show", JOB_ID, columns=100)
+    assert ran.status == 0, ran
+    assert "succeeded          It reports 1.4.0." in ran.output
+    assert "\\x1b" not in ran.output
+
+
+async def test_a_narrow_list_still_says_why(tmp_path: Path) -> None:
+    page = {"items": [job(*BEGUN, f"queued: {LONG}")], "next": ""}
+    for columns in (80, 300):
+        with answering(*answers(page)) as server:
+            ran = await server.client(tmp_path)("job", "list", columns=columns)
+        assert ran.status == 0, ran
+        header, row, *rest = ran.output.splitlines()
+        assert re.search(f"^{JOB_ID}  Pump.* 1.4.0  +queued  +{DEVICE[:8]}", row)
+        if columns == 80:
+            assert " ".join(line.strip() for line in rest[:2]) == LONG
+            assert all(len(line) <= 80 and line.startswith("  ") for line in rest[:2])
+        else:
+            assert header.endswith("REASON")
+            assert row.endswith(LONG)
 
 
 @pytest.mark.parametrize("end", ["failed", "rejected", "timed_out", "cancelled", "superseded"])
@@ -129,7 +177,37 @@ async def test_an_api_that_goes_away_is_waited_for(
     monkeypatch.setattr("mymote.api.ATTEMPTS", 2)
     with answering(*answers(WELL[1]), AWAY, AWAY, AWAY, AWAY, *answers(WELL[2])) as server:
         ran = await server.client(tmp_path)("job", "watch", JOB_ID, "--json")
-    assert (ran.status, ran.errors.count("Trying again.")) == (0, 2)
+    assert (ran.status, ran.errors.count("Trying again.")) == (0, 1)
+
+
+class AwayForAWhile:
+    """An api that answers, does not for a while, and answers."""
+
+    def __init__(self) -> None:
+        self._replies: Iterator[dict[str, Any] | Failure] = iter(
+            [WELL[1], Failure("It is away."), Failure("It is away."), WELL[2]]
+        )
+
+    def call(self, _operation: str, **_path: str) -> dict[str, Any]:
+        reply = next(self._replies)
+        if isinstance(reply, Failure):
+            raise reply
+        return reply
+
+
+def test_what_is_said_of_an_api_that_is_away_has_a_line_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watching, "LONGEST_PAUSE_SECONDS", 0.02)
+    seen, terminal = pty.openpty()
+    with open(terminal, "w") as screen:
+        monkeypatch.setattr(sys, "stdout", screen)
+        monkeypatch.setattr(sys, "stderr", screen)
+        watching.watch(cast("Api", AwayForAWhile()), JOB_ID, as_json=False)
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", os.read(seen, 65_536).decode())
+    os.close(seen)
+    (before,) = re.findall(r"(.*)It is away\. Trying again\.", shown)
+    assert before.endswith("\r\x1b[2K")  # what was drawn live is wiped first
 
 
 async def test_ctrl_c_ends_the_watching_and_not_the_job(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def described(
     version: Annotated[
         str | None,
         Query(
-            pattern=_VERSION,
+            json_schema_extra={"pattern": _VERSION},  # `_described` refuses in plain words
             description=f'"a.b.c", each 0 to 255; needed. {_FOR_A_FORM}',
             examples=["1.4.0"],
         ),
@@ -75,7 +75,7 @@ def described_firmware(
         str | None,
         Query(
             alias="type",
-            pattern=_TYPE,
+            json_schema_extra={"pattern": _TYPE},
             description=f"The type of gateway that it is for; needed. {_FOR_A_FORM}",
             examples=["X400"],
         ),

@@ -53,7 +53,7 @@ async def cancel(worker: Worker, user_id: str, job_id: str, cancelled_by: str) -
         if held is None:
             raise NotFound("This account has no job of this id.")
         if held.job.state in ENDS:
-            raise Conflict(f"This job has ended already: it is {_words(held.job.state)}.")
+            raise Conflict(f"This job has ended already: {_words(held.job.state)}.")
         if held.job.state is JobState.INSTALLING:
             raise Conflict("The gateway is installing already; wait for the job's end.")
         cancelled = await _cancelled(worker, held, reasons.cancelled(cancelled_by))
