@@ -1,23 +1,15 @@
-"""The commands of `python -m x400`."""
+"""The commands of `python -m x400`. Those that only ask the running gateway import none."""
 
-import asyncio
-import logging
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.markup import escape
 from rich.table import Table
 
 from x400.cli_updates import fault, update_rows
-from x400.console import DEFAULT_STATE, Device, State, call, fail, out
-from x400.control import ControlError
-from x400.demo import demo
-from x400.running import read_fleet, run
-from x400.settings import GatewaySettings
-from x400.store import StoreInUseError
+from x400.console import DEFAULT_STATE, Device, State, call, out
 
 EPILOG = """
 Examples, while `make run` is running:
@@ -82,8 +74,10 @@ def run_one(  # noqa: PLR0917 - typer makes options of them
 
     It needs a connection string: MYMOTE_X400_CONNECTION_STRING or --connection-string-file.
     """
-    _log(verbose=verbose)
-    settings = _settings(
+    from x400 import cli_run
+
+    cli_run.one(
+        verbose=verbose,
         connection_string_file=connection_string_file,
         device_key_file=device_key_file,
         state=state,
@@ -91,7 +85,6 @@ def run_one(  # noqa: PLR0917 - typer makes options of them
         ca_file=ca_file,
         plain=plain or None,
     )
-    _run([settings])
 
 
 @app.command()
@@ -104,15 +97,11 @@ def fleet(  # noqa: PLR0917 - typer makes options of them
     verbose: Verbose = False,
 ) -> None:
     """Run many gateways in one process, each with the demo app, until Ctrl-C."""
-    _log(verbose=verbose)
-    shared = _settings(state=state, port=port, ca_file=ca_file, plain=plain or None)
-    try:
-        gateways = read_fleet(file, shared)
-    except OSError as error:
-        raise fail(f"cannot read {file}: {error.strerror}") from None
-    except ValueError as error:
-        raise fail(str(error)) from None
-    _run(gateways)
+    from x400 import cli_run
+
+    cli_run.fleet(
+        file, verbose=verbose, state=state, port=port, ca_file=ca_file, plain=plain or None
+    )
 
 
 app.command()(fault)
@@ -194,40 +183,3 @@ def reboot(state: State = DEFAULT_STATE, device: Device = None) -> None:
     """Reset the gateway: it connects anew, its app begins again, nothing stored is lost."""
     call(state, "reboot", device)
     out.print("The gateway resets.")
-
-
-def _run(settings: list[GatewaySettings]) -> None:
-    def ready() -> None:
-        names = settings[0].credentials().device_id
-        if len(settings) > 1:
-            names = f"{len(settings)} gateways"
-        text = f"{names} running; Ctrl-C stops. State is kept in {settings[0].state}."
-        out.print(text, soft_wrap=True)
-
-    try:
-        asyncio.run(run(settings, demo, ready))
-    except (ControlError, StoreInUseError, ValueError) as error:
-        raise fail(str(error)) from None
-    except OSError as error:
-        raise fail(f"{error.strerror}: {error.filename}") from None
-
-
-def _settings(**options: object) -> GatewaySettings:
-    given = {name: value for name, value in options.items() if value is not None}
-    try:
-        return GatewaySettings(**given)  # type: ignore[arg-type]
-    except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, one['loc']))}: {one['msg']}"
-            for one in error.errors(include_input=False)
-        )
-        raise fail(f"wrong settings: {wrong}") from None
-
-
-def _log(*, verbose: bool) -> None:
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s %(levelname)-7s %(name)s %(message)s",
-    )
-    for name in ("httpx", "httpcore"):  # they tell addresses, and those hold tickets
-        logging.getLogger(name).setLevel(logging.WARNING)

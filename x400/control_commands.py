@@ -5,12 +5,15 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
+from x400 import board
+from x400.board import BUTTON, LOW
 from x400.errors import ErrorCode, IomoteError
 from x400.faults import Fault
 from x400.gateway import Gateway
 from x400.messages import Kind, Level, Outcome
 
 PRESS_SECONDS = 2.0  # for the app to answer a press with a message
+LET_GO_SECONDS = board.PRESS_SECONDS + 0.1  # for the app to see that nobody presses
 
 Answer = dict[str, Any]
 
@@ -22,6 +25,8 @@ class CommandError(Exception):
 async def press(gateway: Gateway, _: Answer) -> Answer:
     """Push the button, and tell what the app sent in answer."""
     told: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+    if gateway.board.digital(BUTTON) == LOW:  # still, from the press before: one lets go first
+        await asyncio.sleep(LET_GO_SECONDS)
 
     def note(outcome: Outcome) -> None:
         if not told.done():

@@ -1,10 +1,14 @@
 """Faults that are switched on to see what becomes of an update."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from x400.store import Store
-from x400.twin import Json
+if TYPE_CHECKING:  # the command line knows the faults without a gateway's store and connection
+    from x400.store import Store
+    from x400.twin import Json
 
 NOTE = "faults"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from x400.control import ControlServer
+from x400.control_server import ControlServer
 from x400.gateway import Gateway, Sketch
 from x400.settings import GatewaySettings
 

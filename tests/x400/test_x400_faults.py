@@ -14,7 +14,7 @@ from tests.x400.local_hub import Hub
 from tests.x400.ota_server import OtaServer
 from tests.x400.updates import APP, FIRMWARE, desire, ends, reported, runs
 from x400.cli import app
-from x400.control import ControlServer
+from x400.control_server import ControlServer
 from x400.gateway import Gateway
 from x400.settings import GatewaySettings
 
