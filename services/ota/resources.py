@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from services.ota.logic.chunks import Chunks
 from services.ota.logic.downloads import Downloads
@@ -11,6 +12,7 @@ from services.ota.logic.job_rules import Limits
 from services.ota.logic.joined import Joined
 from services.ota.logic.refusals import Refusals
 from services.ota.logic.signing import Signer
+from services.ota.logic.together import Together
 from services.ota.logic.uploads import Stores
 from services.ota.logic.worker import Addresses, Worker
 from services.ota.logic.worker import Stores as WorkerStores
@@ -19,13 +21,12 @@ from services.ota.store.apps import Apps
 from services.ota.store.audit import Audit
 from services.ota.store.blob_reading import BlobReading
 from services.ota.store.blobs import Blobs
-from services.ota.store.downloads import DownloadDocuments
+from services.ota.store.downloads import DownloadDocuments, read_documents
 from services.ota.store.firmware import Firmware
 from services.ota.store.gateways import Gateways
 from services.ota.store.in_use import InUse
 from services.ota.store.jobs import Jobs
 from services.ota.store.timeline import Timeline
-from services.ota.store.together import Together
 from services.ota.store.uploads import Uploads
 from shared.clients import AzureClients, open_azure
 from shared.database import APPS, AUDIT, DEVICES, FIRMWARE, GATEWAYS, JOBS, TIMELINE, UPLOADS
@@ -54,9 +55,9 @@ async def open_resources(settings: OtaSettings) -> AsyncIterator[Resources]:
         documents = DownloadDocuments(
             apps=database.get_container_client(APPS.name),
             firmware_versions=database.get_container_client(FIRMWARE.name),
-            jobs=Together(database.get_container_client(JOBS.name)),
+            jobs=Together(partial(read_documents, database.get_container_client(JOBS.name))),
             gateways=database.get_container_client(GATEWAYS.name),
-            devices=Together(database.get_container_client(DEVICES.name)),
+            devices=Together(partial(read_documents, database.get_container_client(DEVICES.name))),
         )
         container = azure.blob.get_container_client(settings.ota_container)
         stores = Stores(

@@ -1,14 +1,17 @@
 """Storage is asked once for all who want to know, by a question that is not older than theirs."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 import pytest
 
 from services.api.logic.manufacturing import Manufactured
 from services.ota.logic.chunks import Blob
 from services.ota.logic.joined import Joined
+from services.ota.logic.together import MOST, Together
 from services.ota.resources import Resources
-from services.ota.store.together import Together
+from services.ota.store.downloads import Item, Key, read_documents
 from shared.database import DEVICES
 from tests.api.customers import Customer
 
@@ -76,29 +79,66 @@ async def test_nothing_is_left_of_looks_that_failed() -> None:
 async def test_documents_that_are_wanted_together_are_read_together(
     ota: Resources, pump: Manufactured, boiler: Manufactured, alice: Customer, bob: Customer
 ) -> None:
-    together = Together(ota.azure.database.get_container_client(DEVICES.name))
+    together = _devices(ota)
     wanted = [(pump.device_id, alice.user_id), (boiler.device_id, bob.user_id)]
     # Of the other account, of none, and often the same.
     wanted += [(pump.device_id, bob.user_id), ("none", alice.user_id), ("..", "nobody")]
     asked = wanted * 30 + [(f"none-{number}", alice.user_id) for number in range(150)]
-    found = await asyncio.gather(*(together.get(*key) for key in asked))
+    found = await asyncio.gather(*(together.get(key) for key in asked))
     ids = [item["id"] if item else None for item in found]
     assert ids[:5] == [pump.device_id, boiler.device_id, None, None, None]
     assert ids == ids[:5] * 30 + [None] * 150
-    assert (await together.get(*wanted[1]) or {})["user_id"] == bob.user_id
-    assert await together.get(*wanted[2]) is None
+    assert (await together.get(wanted[1]) or {})["user_id"] == bob.user_id
+    assert await together.get(wanted[2]) is None
 
 
-async def test_a_read_that_fails_fails_for_all_who_are_in_it_and_for_nobody_else(
-    ota: Resources, pump: Manufactured, alice: Customer
-) -> None:
-    nowhere = Together(ota.azure.database.get_container_client("no-such-container"))
-    asked = [asyncio.create_task(nowhere.get(f"id-{number}", "x")) for number in range(5)]
-    results = await asyncio.gather(*asked, return_exceptions=True)
-    assert all(isinstance(each, Exception) for each in results[1:])
-    together = Together(ota.azure.database.get_container_client(DEVICES.name))
-    leaving = asyncio.create_task(together.get(pump.device_id, alice.user_id))
-    staying = asyncio.create_task(together.get(pump.device_id, alice.user_id))
+def _devices(ota: Resources) -> Together[Key, Item]:
+    container = ota.azure.database.get_container_client(DEVICES.name)
+    return Together(partial(read_documents, container))
+
+
+class Database:
+    """Has a number for each key; a call sees it as it is when the call begins."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.calls: list[Sequence[str]] = []
+        self.go = asyncio.Event()
+
+    async def read(self, keys: Sequence[str]) -> Mapping[str, int]:
+        number = self.number
+        self.calls.append(keys)
+        await self.go.wait()
+        if "bad" in keys:
+            raise ValueError("no answer")
+        return dict.fromkeys(keys, number)
+
+
+async def test_nobody_is_answered_what_was_read_before_it_was_asked() -> None:
+    database = Database()
+    together = Together(database.read)
+    early = asyncio.create_task(together.get("job"))
+    await asyncio.sleep(0.01)
+    database.number = 1  # the job ends while it is being read
+    late = [asyncio.create_task(together.get("job")) for _ in range(3)]
     await asyncio.sleep(0)
-    leaving.cancel()
-    assert (await staying or {})["id"] == pump.device_id
+    late[0].cancel()  # hangs up, which must not stop the others' call
+    await asyncio.sleep(0)
+    database.go.set()
+    assert await early == 0
+    assert await asyncio.gather(*late[1:]) == [1, 1]
+    assert database.calls == [["job"], ["job"]]
+    assert await together.get("job") == 1
+    assert len(database.calls) == 3
+
+
+async def test_a_call_that_fails_fails_for_all_who_are_in_it_and_for_nobody_else() -> None:
+    database = Database()
+    together = Together(database.read)
+    database.go.set()
+    asked = [*(f"{number}" for number in range(MOST)), "bad", "last"]
+    results = await asyncio.gather(*map(together.get, asked), return_exceptions=True)
+    assert results[:MOST] == [0] * MOST
+    assert [type(each) for each in results[MOST:]] == [ValueError] * 2
+    assert await together.get("last") == 0
+    assert together == Together(database.read)  # nothing is left of them
