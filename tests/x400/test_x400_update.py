@@ -3,10 +3,13 @@
 import json
 from datetime import UTC, datetime
 
+from pydantic import SecretStr
+
 from tests.x400.gateways import DEVICE_ID, running, until
 from tests.x400.local_hub import Hub
 from tests.x400.ota_server import OtaServer
 from tests.x400.updates import APP, FIRMWARE, desire, ends, reported, runs, sketch
+from x400.faults import Fault
 from x400.gateway import Gateway
 from x400.settings import GatewaySettings
 
@@ -77,6 +80,23 @@ async def test_both_kinds_at_once(hub: Hub, server: OtaServer, updated: Gateway)
     await until(lambda: hub.reported(DEVICE_ID)["fwversion"] == "1.4.0")
 
 
+async def test_two_gateways_of_one_process_keep_apart(
+    hub: Hub, server: OtaServer, updated: Gateway, settings: GatewaySettings
+) -> None:
+    hub.register("two")
+    text = SecretStr(hub.connection_string("two"))
+    updated.core.updates.faults.arm(Fault.FAIL_INSTALL)
+    server.flowing.clear()
+    async with running(Gateway(settings.model_copy(update={"connection_string": text}))):
+        desire(hub, server.order("j1", APP))
+        hub.desire("two", {"ota_app": server.order("j2", APP[::-1], version="3.0.0")})
+        await until(lambda: len(server.served) == 2)
+        server.flowing.set()
+        await ends(hub, "j1", "failed")
+        await until(lambda: hub.reported("two").get("app_version") == "3.0.0")
+    assert hub.reported(DEVICE_ID)["app_version"] == "1.0.0"
+
+
 async def test_messages_flow_and_progress_is_reported_while_it_downloads(
     hub: Hub, server: OtaServer, updated: Gateway
 ) -> None:
@@ -86,6 +106,9 @@ async def test_messages_flow_and_progress_is_reported_while_it_downloads(
     assert reported(hub, "firmware")["state"] == "downloading"
     updated.app.sendMessage("meanwhile")
     await hub.until_last(b"meanwhile")
+    hub.send(DEVICE_ID, b"to the app", "m")
+    await updated.until_user_message(5)
+    assert updated.app.userMessageRead() == b"to the app"
     server.flowing.set()
     await ends(hub, "j1", "succeeded", "firmware")
 
