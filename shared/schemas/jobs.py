@@ -85,6 +85,7 @@ class Job(BaseModel):
     steps: list[JobStep] = Field(default_factory=list)  # oldest first, bounded
     # `$version` of the reported properties that are taken into account: older ones change nothing.
     reported_version: int = 0
+    reported_at: str = ""  # of the last of them, `$lastUpdated`: the twin goes on showing it
     ticket_expires_at: datetime | None = None  # of the download's address that the device has
     retry_at: datetime | None = None  # while it is queued again: not sent before
     # Since when the gateway is connected and gives no sign of progress; none: it is not connected.

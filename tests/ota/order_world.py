@@ -175,12 +175,14 @@ class MemoryHub:
 
     def report(self, properties: Mapping[str, Any]) -> News | None:
         """What the event of it means."""
-        self.reported |= properties
-        self.reported["$version"] += 1
+        version = self.reported["$version"] + 1
+        times = {name: {"$lastUpdated": f"moment {version}"} for name in properties}
+        metadata = {"$metadata": self.reported.get("$metadata", {}) | times}
+        self.reported |= {**properties, **metadata, "$version": version}
         told = self.reported.get("ota_app", {})
         if told.get("state") in ("installing", "succeeded"):
             self.seen.add((told["job"], self.reported.get("app_version", "")))
-        return news_of({**properties, "$version": self.reported["$version"]})
+        return news_of({**properties, "$metadata": times, "$version": version})
 
 
 @dataclass

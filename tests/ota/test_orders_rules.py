@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -117,6 +118,51 @@ def test_an_expired_address_costs_no_attempt() -> None:
     assert fresh.ticket_expires_at == later + LIMITS.ticket_life
 
 
+def test_only_a_refused_download_is_one_of_an_expired_address() -> None:
+    job = _after(_job(), Seen(True, 1, None, Installed("", ""), "", None), START)
+    later = START + LIMITS.ticket_life
+    told = Report(job="one", state=JobState.FAILED, error="power_lost: while writing")
+    job = rules.heard(job, told, 2, later, LIMITS)
+    assert job.attempt == 2
+    assert "lost its power" in job.reason
+
+
+def test_a_failure_that_the_twin_still_shows_is_no_failure_of_the_next_attempt() -> None:
+    job = _after(_job(), Seen(True, 1, None, Installed("", ""), "", None), START)
+    told = Report(job="one", state=JobState.FAILED, error="download_failed", at="12:00:00.1")
+    job = rules.heard(job, told, 2, START, LIMITS)
+    now = START + LIMITS.pause(1)
+    away = Seen(False, 2, told, Installed("", ""), "one", None)
+    job = _after(job, away, now)
+    assert (job.state, job.attempt) == (JobState.SENT, 2)
+    # It connects again and reports something else.
+    back = Seen(True, 3, told, Installed("", ""), "one", None)
+    job = _after(rules.connected(job), back, now)
+    assert (job.state, job.attempt) == (JobState.SENT, 2)
+    again = told.model_copy(update={"at": "12:00:30.2"})
+    assert rules.heard(job, again, 4, now, LIMITS).attempt == 3
+
+
+@pytest.mark.parametrize("state", ["sent", "downloading", "installing"])
+def test_a_gateway_that_goes_away_is_why_a_job_stands_still(state: str) -> None:
+    job = _after(_job(), Seen(True, 1, None, Installed("", ""), "", None), START)
+    if state != "sent":
+        report = Report.model_validate({"job": "one", "state": state, "percent": 50})
+        job = rules.heard(job, report, 2, START, LIMITS)
+    assert (job.state, job.reason) == (state, "")
+    away = Seen(False, 2, None, Installed("", ""), "one", job.ticket_expires_at)
+    now = job.due_at or START
+    job = _after(job, away, now)
+    assert (job.state, job.steps[-1].reason) == (state, job.reason)
+    assert job.reason.startswith("The gateway is not connected; ")
+    late = _after(job, away, START + LIMITS.order_life)
+    assert "Look at its power and its connection" in late.reason
+    told = Report(job="one", state=JobState.DOWNLOADING, percent=60)
+    assert rules.heard(job, told, 3, now, LIMITS).reason == ""
+    back = Seen(True, 2, None, Installed("", ""), "one", job.ticket_expires_at)
+    assert _after(rules.connected(job), back, now).reason == ""
+
+
 def test_pauses_double() -> None:
     pauses = [LIMITS.pause(attempt).total_seconds() for attempt in (1, 2, 3)]
     assert pauses == [10, 20, 40]
@@ -143,7 +189,7 @@ def test_any_body_of_an_event_is_read(body: bytes) -> None:
 
 @given(st.recursive(st.none() | st.integers() | st.text(), st.lists))
 def test_any_report_that_is_none_is_passed_over(value: object) -> None:
-    assert read_report(value) is None
+    assert read_report(JobKind.APP, {"ota_app": value}) is None
 
 
 def test_events_are_told_apart() -> None:

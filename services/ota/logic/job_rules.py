@@ -2,8 +2,8 @@
 
 A job goes queued, sent, accepted, downloading, installing, or back to queued for its next attempt,
 and then has its end, which absorbs everything (docs/adr/0016). Only a report whose `$version` is
-above the one that was taken into account is news. Whatever happens, a job is over when the life of
-its order is.
+above the one that was taken into account is news, and one that the twin still shows when something
+else was reported is none. Whatever happens, a job is over when the life of its order is.
 """
 
 from dataclasses import dataclass
@@ -71,7 +71,9 @@ def heard(job: Job, report: Report, version: int, now: datetime, limits: Limits)
     """The job after a report of `version`; the same one where that is no news."""
     if job.state in ENDS or report.job != job.id or version <= job.reported_version:
         return job
-    job = job.model_copy(update={"reported_version": version})
+    if report.at and report.at == job.reported_at:
+        return job
+    job = job.model_copy(update={"reported_version": version, "reported_at": report.at})
     after = _told(job, report, now, limits)
     if after is job or after.state in ENDS:  # what it says once more is no sign of progress
         return after
@@ -96,7 +98,10 @@ def looked_at(job: Job, seen: Seen, now: datetime, limits: Limits) -> Job:
         return _succeeded(job, now)
     if now >= _ends_at(job, limits):
         return ended(job, JobState.TIMED_OUT, reasons.too_late(job, limits.order_life), now)
-    if job.state is JobState.QUEUED or job.silent_since is None:
+    if job.state is JobState.QUEUED:
+        return job
+    job = _explained(job)
+    if job.silent_since is None:
         return job
     if now < job.silent_since + limits.wait(job.state):
         return job
@@ -176,7 +181,7 @@ def _told(job: Job, report: Report, now: datetime, limits: Limits) -> Job:
         case JobState.REJECTED:
             return ended(job, JobState.REJECTED, reasons.rejected(report.error), now)
         case JobState.FAILED:
-            return _failed(job, report.error, now, limits)
+            return _failed(job, report, now, limits)
         case JobState.SUCCEEDED:
             if job.state is JobState.INSTALLING and job.reason == reasons.WAITS_FOR_VERSION:
                 return job
@@ -193,19 +198,35 @@ def _progressed(job: Job, state: JobState, percent: int, now: datetime) -> Job:
         return _moved(job, state, now, percent=percent, retry_at=None)
     if job.percent == percent:
         return job
-    last = job.steps[-1].model_copy(update={"percent": percent})
-    return job.model_copy(update={"percent": percent, "steps": [*job.steps[:-1], last]})
+    return _noted(job, percent=percent, reason="")
 
 
-def _failed(job: Job, error: str, now: datetime, limits: Limits) -> Job:
+def _explained(job: Job) -> Job:
+    """With its gateway's absence as the reason, where it has no better one."""
+    if job.silent_since is None:
+        away = reasons.OFFLINE if job.state is JobState.SENT else reasons.AWAY
+        return job if job.reason else _noted(job, reason=away)
+    if job.reason in (reasons.OFFLINE, reasons.AWAY):
+        return job.model_copy(update={"reason": ""})
+    return job
+
+
+def _noted(job: Job, **fields: object) -> Job:
+    """In the job and its last step."""
+    steps = [*job.steps[:-1], job.steps[-1].model_copy(update=fields)]
+    return job.model_copy(update={**fields, "steps": steps})
+
+
+def _failed(job: Job, report: Report, now: datetime, limits: Limits) -> Job:
     if job.state is JobState.QUEUED and job.attempt > 1:
         return job  # it says once more what is known
-    if job.ticket_expires_at is not None and job.ticket_expires_at <= now:
+    expired = job.ticket_expires_at is not None and job.ticket_expires_at <= now
+    if expired and report.code == "refused":
         return _moved(job, JobState.QUEUED, now, reasons.EXPIRED_ADDRESS, retry_at=now)
     if job.attempt >= limits.attempts:
-        return ended(job, JobState.FAILED, reasons.failed(limits.attempts, error), now)
+        return ended(job, JobState.FAILED, reasons.failed(limits.attempts, report.error), now)
     pause = limits.pause(job.attempt)
-    reason = reasons.tried_again(job, limits.attempts, error, pause)
+    reason = reasons.tried_again(job, limits.attempts, report.error, pause)
     return _next_attempt(job, now, reason, now + pause)
 
 

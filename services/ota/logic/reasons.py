@@ -6,6 +6,7 @@ from services.ota.logic.reports import Installed
 from shared.schemas.jobs import Job, JobKind, JobState
 
 OFFLINE = "The gateway is not connected; it gets the order when it connects."
+AWAY = "The gateway is not connected; it goes on when it connects."
 EXPIRED_ADDRESS = "The download's address had expired; the gateway gets a new one."
 WAITS_FOR_VERSION = "The gateway says that it is installed; it has yet to report the new version."
 SUPERSEDED = "A newer order took its place."
@@ -38,16 +39,23 @@ _SILENT = {
     JobState.DOWNLOADING: "stands still at {percent} % of the download",
     JobState.INSTALLING: "began to install but did not report the new version",
 }
+_WENT_AWAY = {
+    JobState.QUEUED: "before the next attempt",
+    JobState.SENT: "before it answered",
+    JobState.ACCEPTED: "before it began to download",
+    JobState.DOWNLOADING: "at {percent} % of the download",
+    JobState.INSTALLING: "while it installed",
+}
 
 
 def told(error: str) -> str:
     """What a gateway's `error` means, without a full stop at its end."""
     code, _, detail = error.partition(":")
-    detail = " ".join(detail.split())[:MAX_DETAIL]
+    detail = _short(detail)
     sentence = _CODES.get(code.strip())
     if sentence is None:
-        said = " ".join(error.split())[:MAX_DETAIL]
-        return f"The gateway says: {said}" if said else "The gateway gave no reason"
+        said = _short(error)
+        return f"The gateway says: {said.rstrip('.')}" if said else "The gateway gave no reason"
     return f"{sentence} ({detail})" if detail else sentence
 
 
@@ -90,27 +98,31 @@ def given_up(job: Job, wait: timedelta, attempts: int) -> str:
 def too_late(job: Job, life: timedelta) -> str:
     """Of an order whose time is over."""
     if job.silent_since is not None:
-        return f"It was not done within {duration(life)} of the order. {ORDER_AGAIN}."
-    if job.state in (JobState.QUEUED, JobState.SENT):
+        return (
+            f"It was not done within {duration(life)} of the order, although the gateway is "
+            f"connected. {ORDER_AGAIN}."
+        )
+    if job.attempt == 1 and job.state in (JobState.QUEUED, JobState.SENT):
         return (
             f"The gateway did not connect for {duration(life)}. "
             f"Look at its power and its connection, then order it again."
         )
     return (
-        f"The gateway went away while it was {job.state}, and was not done within "
-        f"{duration(life)} of the order. Look at its power and its connection, then order it again."
+        f"The gateway went away {_WENT_AWAY[job.state].format(percent=job.percent)}, and was not "
+        f"done within {duration(life)} of the order. "
+        f"Look at its power and its connection, then order it again."
     )
 
 
 def not_there(job: Job, installed: Installed) -> str:
     """Of a gateway that says it installed what it does not report to run."""
-    reported = installed.version or "no version"
+    reported = _short(installed.version) or "no version"
     if installed.version != job.version:
         return (
             f"The gateway says that it installed {job.version} but still reports {reported}. "
             f"See that the file is the one of this version, with this version in its code."
         )
-    named = installed.name or "no name"
+    named = _short(installed.name) or "no name"
     return (
         f"The gateway runs version {job.version}, but its app calls itself '{named}' and not "
         f"'{job.name}'. Give it that name in its code, or upload it under that name."
@@ -140,6 +152,10 @@ def duration(span: timedelta) -> str:
 
 def _count(count: int, unit: str) -> str:
     return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+
+
+def _short(said: str) -> str:
+    return " ".join(said.split())[:MAX_DETAIL]
 
 
 def _stuck(job: Job) -> str:

@@ -40,6 +40,12 @@ class Report(BaseModel):
     ]
     percent: int = Field(0, ge=0, le=100)
     error: str = ""  # "code: detail"
+    at: str = ""  # when, as the twin's metadata have it; "" where they say nothing
+
+    @property
+    def code(self) -> str:
+        """Of the error; "" for none."""
+        return self.error.partition(":")[0].strip()
 
 
 @dataclass(frozen=True)
@@ -60,15 +66,18 @@ class News:
     connected: bool = False  # the gateway connected just now
 
 
-def read_report(value: object) -> Report | None:
-    """None where there is none, or nonsense."""
+def read_report(kind: JobKind, reported: Mapping[str, Any]) -> Report | None:
+    """From reported properties; None where there is none, or nonsense."""
+    name = PROPERTIES[kind]
+    value = reported.get(name)
     if value is None:
         return None
     try:
-        return Report.model_validate(value)
+        report = Report.model_validate(value)
     except ValidationError as error:
         log.warning("a report of a job is ignored", extra={"why": error.errors()[0]["msg"]})
         return None
+    return report.model_copy(update={"at": _updated_at(reported, name)})
 
 
 def read_installed(kind: JobKind, reported: Mapping[str, Any]) -> Installed:
@@ -103,7 +112,7 @@ def read_news(source: str, operation: str, body: bytes) -> News | None:
     reported = properties.get("reported") if isinstance(properties, dict) else None
     if not isinstance(reported, dict):
         reported = {}
-    found = {kind: read_report(reported.get(name)) for kind, name in PROPERTIES.items()}
+    found = {kind: read_report(kind, reported) for kind in JobKind}
     reports = {kind: report for kind, report in found.items() if report is not None}
     # Whether it has the new version is seen beside what it said before, which only the twin has.
     look = (
@@ -112,6 +121,12 @@ def read_news(source: str, operation: str, body: bytes) -> News | None:
         or any(report.state is JobState.SUCCEEDED for report in reports.values())
     )
     return News(reports, read_version(reported), look) if reports or look else None
+
+
+def _updated_at(reported: Mapping[str, Any], name: str) -> str:
+    metadata = reported.get("$metadata")
+    of_it = metadata.get(name) if isinstance(metadata, dict) else None
+    return _text(of_it.get("$lastUpdated")) if isinstance(of_it, dict) else ""
 
 
 def _text(value: object) -> str:

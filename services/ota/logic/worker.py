@@ -199,7 +199,7 @@ class Worker:
         return Seen(
             connected=connected or twin.status == "Connected",
             reported_version=read_version(twin.reported),
-            report=read_report(twin.reported.get(PROPERTIES[job.kind])),
+            report=read_report(job.kind, twin.reported),
             installed=read_installed(job.kind, twin.reported),
             ordered=str(order.get("job", "")),
             ticket_expires_at=self.addresses.expiry(order.get("url")) if is_its else None,
