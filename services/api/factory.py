@@ -8,7 +8,7 @@ from fastapi.middleware.gzip import GZipMiddleware
 
 from services.api.logic import outbox_work
 from services.api.logic.usage import writing
-from services.api.middleware import RequestRecorder
+from services.api.middleware import RECORDS, HeadAsGet
 from services.api.resources import Resources, open_resources
 from services.api.routes import (
     account,
@@ -38,6 +38,7 @@ from services.api.routes.errors import add_error_handlers
 from services.api.routes.openapi import DESCRIPTION, describe
 from services.api.settings import ApiSettings
 from shared.health import Check, health_routes
+from shared.recorder import RequestRecorder
 
 # In the order in which the reference shows them.
 ROUTERS = (
@@ -98,7 +99,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.router.routes.extend(health_routes(lambda: _checks(app.state.resources)))
     add_error_handlers(app)
     app.add_middleware(GZipMiddleware, minimum_size=GZIP_BYTES, compresslevel=GZIP_LEVEL)
-    app.add_middleware(RequestRecorder)
+    app.add_middleware(HeadAsGet)
+    app.add_middleware(RequestRecorder, records=RECORDS)
     describe(app)
     return app
 

@@ -8,14 +8,15 @@ from starlette.datastructures import State
 
 from services.ota.consumer import Consumer, consuming
 from services.ota.logic.work import work
-from services.ota.middleware import RequestRecorder
+from services.ota.middleware import RECORDS
 from services.ota.resources import Resources, open_resources
 from services.ota.routes import apps, download, firmware, keys, orders
-from services.ota.routes.errors import add_error_handlers
 from services.ota.routes.refusing import PathGuard
 from services.ota.settings import OtaSettings
 from services.ota.sweeper import sweeping
 from shared.health import Check, health_routes
+from shared.recorder import RequestRecorder
+from shared.replies import add_error_handlers
 
 ROUTERS: tuple[APIRouter, ...] = (
     apps.router,
@@ -24,6 +25,11 @@ ROUTERS: tuple[APIRouter, ...] = (
     keys.router,
     download.router,
 )
+
+REFUSALS = {
+    404: "There is nothing at this path.",
+    405: "This path does not take this method; see the header Allow.",
+}
 
 
 def create_app(settings: OtaSettings) -> FastAPI:
@@ -49,9 +55,9 @@ def create_app(settings: OtaSettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    add_error_handlers(app)
+    add_error_handlers(app, REFUSALS)
     app.add_middleware(PathGuard)
-    app.add_middleware(RequestRecorder)
+    app.add_middleware(RequestRecorder, records=RECORDS)
     for router in ROUTERS:
         app.include_router(router)
     app.router.routes.extend(health_routes(lambda: _checks(app.state)))

@@ -11,10 +11,10 @@ from services.api.logic.audit import Act, actor_of, record
 from services.api.logic.ids import is_device_id
 from services.api.routes.dependencies import Calling, opened
 from shared.errors import MyMoteError
+from shared.recorder import CLIENT_GONE
 
 READS = ("GET", "HEAD", "OPTIONS")
 IN_URL = ("userid", "webapi_key")  # of every call
-CLIENT_GONE = 499
 REPLAYED = "Idempotency-Replayed"
 
 

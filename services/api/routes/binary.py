@@ -1,10 +1,7 @@
 """A .bin in a request's body, alone or at the end of a form: passed on as it comes, never held
 whole."""
 
-import asyncio
-import binascii
 import re
-from base64 import b64decode
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, fields
 from typing import Annotated, Any
@@ -14,12 +11,12 @@ from fastapi import Depends, Header, Query, Request
 
 from services.api.routes.multipart import FILE, FORM, OVERHEAD, read_form
 from services.api.store.ota import Binary
-from shared.errors import InvalidRequest, TooLarge, TooSlow, UnsupportedMedia
+from shared.bodies import content_length, content_md5, pieces
+from shared.errors import InvalidRequest, TooLarge, UnsupportedMedia
 
 # Of one piece, and of the whole: 16 MiB in ten minutes are 28 kB a second.
 PIECE_SECONDS = 15.0
 WHOLE_SECONDS = 600.0
-MD5_BYTES = 16
 MAX_NAME = 100
 MAX_NOTE = 1000
 PLAIN = "application/octet-stream"
@@ -135,9 +132,9 @@ async def read_binary(
     content_type = request.headers.get("content-type", "")
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type == PLAIN:
-        return await _plain(request, limit, said, _md5(md5), firmware=firmware)
+        return await _plain(request, limit, said, content_md5(md5), firmware=firmware)
     if media_type == FORM:
-        return await _form(request, limit, said, _md5(md5), firmware=firmware)
+        return await _form(request, limit, said, content_md5(md5), firmware=firmware)
     raise UnsupportedMedia(
         f"Send the .bin as it is, with the header Content-Type: {PLAIN}, or as the field '{FILE}' "
         f"of a {FORM}."
@@ -147,7 +144,7 @@ async def read_binary(
 async def _plain(
     request: Request, limit: int, said: Described, md5: bytes | None, *, firmware: bool
 ) -> Binary:
-    length = _length(request)
+    length = content_length(request)
     if length is not None and length > limit:
         raise _too_large(limit)
     _, parameters = parse_content_disposition(request.headers.get("content-disposition"))
@@ -162,11 +159,11 @@ async def _plain(
 async def _form(
     request: Request, limit: int, said: Described, md5: bytes | None, *, firmware: bool
 ) -> Binary:
-    if (_length(request) or 0) > limit + OVERHEAD:
+    if (content_length(request) or 0) > limit + OVERHEAD:
         raise _too_large(limit)
     known = {"version", "name", "note"} | ({"type"} if firmware else set())
-    pieces = _bounded(_chunks(request), limit + OVERHEAD, limit)
-    form = await read_form(request.headers["content-type"], pieces, frozenset(known))
+    body = _bounded(_chunks(request), limit + OVERHEAD, limit)
+    form = await read_form(request.headers["content-type"], body, frozenset(known))
     if twice := form.fields.keys() & said.said.keys():
         raise InvalidRequest(f"In the query and in the form: {', '.join(sorted(twice))}.")
     _check_filename(form.filename)
@@ -202,41 +199,8 @@ async def _begun(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[byte
     return _bounded(_chained(first, chunks), limit, limit)
 
 
-def _length(request: Request) -> int | None:
-    given = request.headers.get("content-length", "")
-    # With both, Transfer-Encoding is what counts (RFC 9112, section 6.3).
-    if "transfer-encoding" in request.headers or not given.isdecimal():
-        return None
-    return int(given)
-
-
-def _md5(given: str | None) -> bytes | None:
-    if given is None:
-        return None
-    try:
-        digest = b64decode(given, validate=True)
-    except (binascii.Error, ValueError):
-        digest = b""
-    if len(digest) != MD5_BYTES:
-        raise InvalidRequest("Content-MD5 is the base64 of the body's 16 MD5 bytes.")
-    return digest
-
-
-async def _chunks(request: Request) -> AsyncIterator[bytes]:
-    """The body in pieces that are not empty."""
-    pieces = request.stream()
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + WHOLE_SECONDS
-    while True:
-        try:
-            async with asyncio.timeout_at(min(deadline, loop.time() + PIECE_SECONDS)):
-                piece = await anext(pieces, None)
-        except TimeoutError:
-            raise TooSlow("The body did not arrive in time; is its Content-Length right?") from None
-        if piece is None:
-            return
-        if piece:
-            yield piece
+def _chunks(request: Request) -> AsyncIterator[bytes]:
+    return pieces(request, piece_seconds=PIECE_SECONDS, whole_seconds=WHOLE_SECONDS)
 
 
 async def _chained(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -245,9 +209,9 @@ async def _chained(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[by
         yield piece
 
 
-async def _bounded(pieces: AsyncIterator[bytes], most: int, limit: int) -> AsyncIterator[bytes]:
+async def _bounded(body: AsyncIterator[bytes], most: int, limit: int) -> AsyncIterator[bytes]:
     total = 0
-    async for piece in pieces:
+    async for piece in body:
         total += len(piece)
         if total > most:
             raise _too_large(limit)

@@ -1,24 +1,12 @@
 """Every refusal has the ERROR body: in replies and in the OpenAPI document."""
 
-import logging
-from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
-from shared.errors import MyMoteError
+from shared import replies
 from shared.schemas.contract import Error
-
-log = logging.getLogger(__name__)
-
-RETRY_AFTER_SECONDS = "5"
-RETRY_LATER = (429, 503)
-SHOWN = 5  # problems of one request
-NAME_SHOWN = 50  # characters
 
 _MEANING = {
     400: (
@@ -91,40 +79,9 @@ def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def error_response(
-    status: int, sentence: str, headers: dict[str, str] | None = None
-) -> JSONResponse:
-    """A reply with the ERROR body."""
-    headers = dict(headers or {})
-    if status in RETRY_LATER:
-        headers.setdefault("Retry-After", RETRY_AFTER_SECONDS)
-    return JSONResponse(Error(error=sentence).model_dump(), status_code=status, headers=headers)
-
-
 def add_error_handlers(app: FastAPI) -> None:
     """Whatever refuses, the reply has the ERROR body."""
-    app.add_exception_handler(MyMoteError, _refused)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(RequestValidationError, _invalid)
-
-
-async def _refused(_request: Request, error: Exception) -> JSONResponse:
-    if not isinstance(error, MyMoteError) or error.status == 500:
-        raise error
-    headers = {}
-    if error.retry_after is not None:
-        headers["Retry-After"] = str(error.retry_after)
-    return error_response(error.status, str(error), headers)
-
-
-async def _http(request: Request, error: Exception) -> JSONResponse:
-    if not isinstance(error, HTTPException):
-        raise error
-    sentence = _PLAIN.get(error.status_code, str(error.detail))
-    headers = dict(error.headers) if error.headers else {}
-    if error.status_code == 405:
-        headers["Allow"] = ", ".join(_allowed(request))
-    return error_response(error.status_code, sentence, headers)
+    replies.add_error_handlers(app, _PLAIN, _allowed)
 
 
 def _allowed(request: Request) -> list[str]:
@@ -136,19 +93,3 @@ def _allowed(request: Request) -> list[str]:
         return ["GET", "HEAD"]  # pages and probes
     methods = [method.upper() for method in documented[min(matching, key=lambda p: p.count("{"))]]
     return [*methods, "HEAD"] if "GET" in methods else methods
-
-
-async def _invalid(_request: Request, error: Exception) -> JSONResponse:
-    if not isinstance(error, RequestValidationError):
-        raise error
-    errors = error.errors()
-    problems = [_problem(each) for each in errors[:SHOWN]]
-    if (more := len(errors) - SHOWN) > 0:
-        problems.append(f"and {more} more")
-    return error_response(400, f"The request cannot be understood: {'; '.join(problems)}.")
-
-
-def _problem(error: Mapping[str, Any]) -> str:
-    """Where and why only: the value itself may be a key, and an unknown name is the client's."""
-    place = ".".join(str(part)[:NAME_SHOWN] for part in error["loc"])
-    return f"{place}: {error['msg']}"

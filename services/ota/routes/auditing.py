@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 
 from starlette.requests import ClientDisconnect, Request
 
-from services.ota.middleware import CLIENT_GONE
 from services.ota.resources import Resources
 from shared.errors import MyMoteError
 from shared.logs import correlation_id
+from shared.recorder import CLIENT_GONE
 from shared.schemas.audit import PLATFORM, AuditRecord
 
 log = logging.getLogger(__name__)

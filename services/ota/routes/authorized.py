@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.routing import APIRoute
 
 from services.ota.resources import Resources
-from services.ota.routes.errors import error_response
+from shared.replies import error_response
 
 
 class InternalRoute(APIRoute):

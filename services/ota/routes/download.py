@@ -9,9 +9,9 @@ from services.ota.logic import proof
 from services.ota.logic.downloads import File, TicketCall
 from services.ota.logic.ranges import NotModified, OtherFile, Part, Unsatisfiable, part_of
 from services.ota.resources import Resources
-from services.ota.routes.errors import error_response
 from services.ota.routes.refusing import noted
 from services.ota.routes.sending import Sending
+from shared.replies import error_response
 
 KEY_HEADER = "X-Download-Key"
 

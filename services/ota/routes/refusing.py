@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.ota.logic.refusals import Concerned, Refused
 from services.ota.resources import Resources
-from services.ota.routes.errors import error_response
+from shared.replies import error_response
 
 # Dots as a segment, a backslash or a control character; and the same encoded twice over, since
 # what stands behind another server may decode once more.
