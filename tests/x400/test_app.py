@@ -126,10 +126,10 @@ async def test_an_app_that_fails_is_started_again(
 async def test_presses_do_not_put_off_the_demos_readings(
     hub: Hub, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(demo, "EAGER_INTERVAL", 0.5)
+    monkeypatch.setattr(demo, "EAGER_INTERVAL", 0.35)
     settings = make_settings(hub.connection_string(DEVICE_ID))
     async with running(Gateway(settings, sketch=demo.demo)) as gateway:
-        for _ in range(6):
+        for _ in range(4):
             gateway.press()
             await asyncio.sleep(0.3)
         await gateway.until_delivered(5)

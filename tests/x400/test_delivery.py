@@ -113,19 +113,21 @@ async def test_the_fate_of_each_message_is_told(hub: Hub, settings: GatewaySetti
             assert created.timestamp() == pytest.approx(record.message.created_ms / 1000)
 
 
-async def test_the_token_is_renewed_without_a_loss(hub: Hub, make_settings: MakeSettings) -> None:
-    settings = make_settings(hub.connection_string(DEVICE_ID), sas_ttl=4, daily_messages=1000)
+async def test_the_token_is_renewed_without_a_loss(hub: Hub, settings: GatewaySettings) -> None:
+    settings = settings.model_copy(update={"sas_ttl": 1.5})  # shorter than a person may set it
     statuses: set[NetStatus] = set()
     async with running(Gateway(settings)) as gateway:
         await gateway.until_connected(5)
         first_link = gateway.core.cloud.connections
-        for number in range(70):
-            assert gateway.app.sendMessage(f"{number}") == 0
+        sent: list[bytes] = []
+        while len(sent) < 90 and gateway.core.cloud.connections == first_link:
+            sent.append(f"{len(sent)}".encode())
+            assert gateway.app.sendMessage(sent[-1]) == 0
             statuses.add(gateway.core.net_status()[0])
-            await asyncio.sleep(0.06)
+            await asyncio.sleep(0.03)
         await gateway.until_delivered(10)
         assert gateway.core.cloud.connections > first_link
-    assert hub.bodies() == [f"{number}".encode() for number in range(70)]
+    assert hub.bodies() == sent
     assert NetStatus.CLOUD_DISCONNECTED not in statuses
 
 
@@ -205,12 +207,12 @@ async def test_a_hundred_gateways_in_one_process(hub: Hub, make_settings: MakeSe
         hub.register(f"fleet-{number}")
         gateways.append(Gateway(make_settings(hub.connection_string(f"fleet-{number}"))))
     async with running(*gateways):
-        for round_ in range(5):
+        for round_ in range(3):
             for gateway in gateways:
                 assert gateway.app.sendMessage(f"{round_}") == 0
         await asyncio.gather(*(gateway.until_delivered(20) for gateway in gateways))
     for number in range(100):
-        assert hub.bodies(device_id=f"fleet-{number}") == [b"0", b"1", b"2", b"3", b"4"]
+        assert hub.bodies(device_id=f"fleet-{number}") == [b"0", b"1", b"2"]
 
 
 async def test_a_changed_connection_string_is_used(

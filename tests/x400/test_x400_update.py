@@ -71,13 +71,18 @@ async def test_firmware_resets_the_gateway_and_stays(
         assert again.core.fwversion == "3.0.0"
 
 
-async def test_both_kinds_at_once(hub: Hub, server: OtaServer, updated: Gateway) -> None:
-    firmware = server.order("f", FIRMWARE, "firmware", "1.4.0")
-    hub.desire(DEVICE_ID, {"ota_app": server.order("a", APP), "ota_firmware": firmware})
-    await ends(hub, "f", "succeeded", "firmware")
-    await ends(hub, "a", "succeeded")
-    await runs(hub, "Pump watch", "2.0.0")
-    await until(lambda: hub.reported(DEVICE_ID)["fwversion"] == "1.4.0")
+async def test_both_kinds_at_once_are_installed_one_after_the_other(
+    hub: Hub, server: OtaServer, settings: GatewaySettings
+) -> None:
+    patient = settings.model_copy(update={"install_time": 0.3})
+    async with running(Gateway(patient, sketch=sketch)):
+        desire(hub, server.order("f", FIRMWARE, "firmware", "1.4.0"), "firmware")
+        await until(lambda: reported(hub, "firmware").get("state") == "installing")
+        desire(hub, server.order("a", APP))
+        await ends(hub, "f", "succeeded", "firmware")  # which resets the gateway
+        await ends(hub, "a", "succeeded")
+        await runs(hub, "Pump watch", "2.0.0")
+        await until(lambda: hub.reported(DEVICE_ID)["fwversion"] == "1.4.0")
 
 
 async def test_two_gateways_of_one_process_keep_apart(
