@@ -164,6 +164,17 @@ async def test_a_newer_order_replaces_one_that_downloads(
     await runs(hub, "Pump watch", "3.0.0")
 
 
+async def test_a_newer_order_waits_for_an_installation(
+    hub: Hub, server: OtaServer, settings: GatewaySettings
+) -> None:
+    async with running(Gateway(settings.model_copy(update={"install_time": 0.2}))):
+        desire(hub, server.order("j1", APP))
+        await until(lambda: reported(hub).get("state") == "installing")
+        desire(hub, server.order("j2", APP[::-1], version="3.0.0"))
+        await ends(hub, "j2", "succeeded")
+    assert hub.reported(DEVICE_ID)["app_version"] == "3.0.0"
+
+
 async def test_a_new_owner_sees_nothing_of_the_former_ones_order(
     hub: Hub, server: OtaServer, updated: Gateway, settings: GatewaySettings
 ) -> None:
