@@ -1,7 +1,8 @@
 """Reading blobs in chunks, each chunk once for all who want it at about the same time.
 
 Two hundred gateways that are sent the same firmware cost Blob Storage one reader, and the memory
-that chunks take is bounded: what is kept, what is being read, and one chunk for each download.
+that chunks take is bounded: what is kept, what is being read, and two chunks for each download (one
+that is being sent, the next).
 """
 
 import asyncio

@@ -25,7 +25,7 @@ from shared.schemas.jobs import ENDS, Job
 _APP = re.compile(r"apps/([a-z0-9-]{1,50})/([A-Za-z0-9_-]{1,64})\.bin")
 _FIRMWARE = re.compile(r"firmware/[A-Za-z0-9_-]{1,64}\.bin")
 
-DOWNLOADS_AT_ONCE = 500  # each may hold a chunk of its own in memory
+DOWNLOADS_AT_ONCE = 500  # each may hold two chunks of its own in memory
 
 KEY_REFUSED, TICKET_REFUSED, TAMPERED = "downloadRefused", "ticketRefused", "tamperedBlob"
 
