@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import httpx
+from azure.core.exceptions import ResourceNotFoundError
 
 from services.ota.resources import Resources
 from shared.schemas.artifacts import AppDocument, AppVersionDocument
@@ -58,7 +59,10 @@ async def blobs_of(ota: Resources, prefix: str) -> set[str]:
     found = ota.stores.blobs.container.list_blobs(
         name_starts_with=prefix, include=["uncommittedblobs"]
     )
-    return {blob.name async for blob in found}
+    try:
+        return {blob.name async for blob in found}
+    except ResourceNotFoundError:  # the first upload makes the container
+        return set()
 
 
 async def until(look: Callable[[], Awaitable[object]], wanted: object) -> None:
