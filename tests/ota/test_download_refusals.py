@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from services.api.logic import pairing
+from services.api.logic import intervals, pairing
 from services.api.logic.manufacturing import Manufactured
 from services.api.resources import Resources as ApiResources
 from services.ota.logic import proof, tickets
@@ -213,6 +213,36 @@ async def test_a_device_that_changed_hands_gets_nothing(
         reply = await gateways.get(left.path, params=ticket, headers=left.headers())
         refused(reply, 403, "left")
         await pairing.unpair(stores, owner.user_id, sold.device_id)
+
+
+async def test_while_a_device_leaves_the_pairing_itself_tells_who_has_it(
+    gateways: httpx.AsyncClient,
+    resources: ApiResources,
+    stores: pairing.Stores,
+    ota: Resources,
+    served: Served,
+    alice: Customer,
+    bob: Customer,
+) -> None:
+    sold = await new_gateway(stores)
+    await pairing.pair(stores, pairing_request(alice, sold))
+    left = await order(resources, ota, served, alice, sold)
+    found = await resources.devices.get_with_etag(alice.user_id, sold.device_id)
+    assert found is not None
+    leaving = found[0].model_copy(update={"phase": "unpairing"})
+    await resources.devices.put(leaving, found[1])
+
+    async def ask() -> httpx.Response:
+        head = left.headers("HEAD")
+        return await gateways.head(left.path, params={"ticket": left.ticket}, headers=head)
+
+    assert (await ask()).status_code == 200
+    gateway = await resources.gateways.get(sold.device_id)
+    assert gateway is not None
+    await resources.gateways.replace(intervals.ended(gateway[0], datetime.now(UTC)), gateway[1])
+    assert (await ask()).status_code == 403  # whoever took it away has got no further
+    await pairing.pair(stores, pairing_request(bob, sold))
+    assert (await ask()).status_code == 403
 
 
 @pytest.mark.parametrize("kind", ["app", "firmware"])
