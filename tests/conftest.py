@@ -29,11 +29,12 @@ sys.dont_write_bytecode = False
 
 # What takes longest first, so that at the end the workers have only short folders left.
 FIRST = (
-    *("ingest/parking", "ingest", "ledger/test_ledger_sabotage.py", "ledger", "e2e"),
-    *("api", "rest", "fleet", "e2e/test_make_run.py", "client", "access", "x400", "ota"),
+    *("ingest/parking", "ingest", "ledger/test_ledger_sabotage.py", "ledger", "e2e/make_run"),
+    *("e2e", "api", "rest", "fleet", "e2e/make_run/test_killed_start.py", "client", "access"),
+    *("x400", "ota"),
 )
 # Their tests start what they need by themselves.
-ALONE = ("ledger/test_ledger_sabotage.py", "e2e/test_make_run.py")
+ALONE = ("ledger/test_ledger_sabotage.py", "e2e/make_run/test_killed_start.py")
 TESTS = Path(__file__).parent
 
 

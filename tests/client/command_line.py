@@ -58,7 +58,12 @@ class CommandLine:
         self, *arguments: str, stdin: str = "", columns: int = 0, folder: Path | None = None
     ) -> Ran:
         """With `columns`, stdout and stderr are a terminal so wide, and come together."""
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("MYMOTE_")}
+        # xdist tells its workers how wide its own terminal is.
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("MYMOTE_") and name not in ("COLUMNS", "LINES")
+        }
         environment |= {"MYMOTE_CONFIG_DIR": str(self.folder / "config"), **self.environment}
         folder = folder or self.folder
         if columns or "tail" in arguments:

@@ -5,56 +5,18 @@ import json
 import re
 import secrets
 import shlex
-from collections.abc import AsyncIterator
 from itertools import groupby
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from stack.demo import BINARY_BYTES
 from tests.client.command_line import CommandLine
-from tests.e2e.test_make_run import Run, command, environment, press_ctrl_c, start
-from tests.running_stack import settings_on_free_ports
-from x400 import cli
+from tests.e2e.make_run.orders import APP_BYTES, send, upload, x400
+from tests.e2e.make_run.running import Run, command
 
-# What a person waits for minutes, a test waits for seconds.
-QUICK = {
-    "MYMOTE_OTA_LOOK_EVERY": "PT0.2S",
-    "MYMOTE_OTA_RETRY_FIRST": "PT0.2S",
-    "MYMOTE_OTA_ATTEMPTS": "2",
-    "MYMOTE_OTA_ANSWER_WAIT": "PT2S",
-    "MYMOTE_X400_INSTALL_TIME": "0.2",
-    "MYMOTE_X400_POWER_LOSS": "0.5",
-}
-APP_BYTES = 200_000
-FIRMWARE_BYTES = 1_000_000
+FIRMWARE_BYTES = 300_000
 WELL = ("queued", "sent", "accepted", "downloading", "installing", "succeeded")
-
-
-@pytest.fixture(scope="module")
-async def run(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in QUICK.items():
-            patch.setenv(name, value)
-        run = await start(settings_on_free_ports(tmp_path_factory.mktemp("run")))
-    try:
-        yield run
-    finally:
-        if run.child.returncode is None:
-            await press_ctrl_c(run)
-
-
-@pytest.fixture(scope="module")
-def mymote(run: Run, tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
-    return CommandLine(
-        tmp_path_factory.mktemp("shell"),
-        {
-            "MYMOTE_URL": run.demo.api_url,
-            "MYMOTE_USER_ID": run.demo.user_id,
-            "MYMOTE_API_KEY": run.demo.api_key,
-        },
-    )
 
 
 @pytest.fixture(scope="module")
@@ -62,25 +24,6 @@ async def pump(mymote: CommandLine) -> str:
     """An app's name."""
     await mymote.well("app", "create", "Pump control")
     return "Pump control"
-
-
-async def upload(mymote: CommandLine, app: str, version: str) -> None:
-    (mymote.folder / "pump.bin").write_bytes(secrets.token_bytes(APP_BYTES))
-    await mymote.well("app", "upload", app, "pump.bin", "--version", version)
-
-
-async def send(mymote: CommandLine, app: str, version: str, status: int = 0) -> Any:
-    """The job at its end, as `app send --watch` shows it, which ends with `status`."""
-    ran = await mymote("app", "send", "Demo", app, version, "--watch", "--yes", "--json")
-    assert ran.status == status, ran
-    return json.loads(ran.output.splitlines()[-1])
-
-
-def x400(run: Run, *arguments: str) -> str:
-    """What a command of the gateway prints."""
-    ran = CliRunner().invoke(cli.app, arguments, env=environment(run.settings))
-    assert ran.exit_code == 0, ran.output
-    return ran.output
 
 
 def states(job: Any) -> list[str]:
@@ -178,15 +121,6 @@ async def test_a_loss_of_power_while_it_installs(run: Run, mymote: CommandLine, 
     (why,) = [step["reason"] for step in job["steps"] if "failed" in step["reason"]]
     assert "lost its power while it installed, and runs what it ran before" in why
     assert await served(run, job["id"]) == [(0, APP_BYTES)]  # what it had is kept
-
-
-async def test_a_gateway_that_never_answers(run: Run, mymote: CommandLine, pump: str) -> None:
-    await upload(mymote, pump, "1.6.0")
-    x400(run, "fault", "never-answer")
-    job = await send(mymote, pump, "1.6.0", status=1)
-    assert job["state"] == "timed_out"
-    assert "is connected but did not answer the order" in job["reason"]
-    x400(run, "fault", "off")
 
 
 async def test_an_order_to_a_gateway_that_is_away_waits_and_can_be_taken_back(
