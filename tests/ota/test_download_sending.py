@@ -12,7 +12,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.types import Message
+from starlette.types import Message, Send
 
 from services.api.logic.manufacturing import Manufactured
 from services.api.resources import Resources as ApiResources
@@ -21,7 +21,7 @@ from services.ota.logic.downloads import File
 from services.ota.logic.ranges import Part
 from services.ota.logic.refusals import Concerned
 from services.ota.resources import Resources
-from services.ota.routes.sending import Sending
+from services.ota.routes import sending
 from services.ota.store.blob_reading import BlobReading, Tampered
 from shared.errors import Unavailable
 from stack.local import LocalStack
@@ -181,35 +181,55 @@ async def test_a_read_that_fails_fails_for_all_and_is_tried_anew() -> None:
 
 
 async def test_more_downloads_than_there_is_memory_for_are_told_to_wait(ota: Resources) -> None:
-    async def read(_blob: Blob, _first: int, length: int) -> bytes:
-        await asyncio.sleep(0)
-        return bytes(length)
-
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
         sent.append(message)
 
-    async def receive() -> Message:
-        await asyncio.Event().wait()
-        return {"type": "http.disconnect"}
+    app = _with_one_place(ota)
+    downloads = (_download(app, send) for _ in range(3))
+    results = await asyncio.gather(*downloads, return_exceptions=True)
+    assert [type(each) for each in results] == [type(None), Unavailable, Unavailable]
+    assert [each["type"] for each in sent].count("http.response.start") == 1
+    await _download(app, send)  # the place is free again
+
+
+async def test_a_reader_that_takes_nothing_gives_its_place_up(
+    ota: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stuck(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(sending, "STALLED_SECONDS", 0.01)
+    app = _with_one_place(ota)
+    async with asyncio.timeout(5):
+        for _ in range(2):
+            await _download(app, stuck)
+
+
+def _with_one_place(ota: Resources) -> Starlette:
+    async def read(_blob: Blob, _first: int, length: int) -> bytes:
+        await asyncio.sleep(0)
+        return bytes(length)
 
     app = Starlette()
     narrow = replace(ota.downloads, chunks=Chunks(read), places=asyncio.Semaphore(1))
     app.state.resources = replace(ota, downloads=narrow)
+    return app
+
+
+async def _download(app: Starlette, send: Send) -> None:
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        return {"type": "http.disconnect"}
+
+    request = Request({"type": "http", "app": app})
+    request.state.logged = {"bytes": 0}
     file = File(Blob("b", "e", 5), "", "", Concerned(""))
-
-    async def download() -> None:
-        request = Request({"type": "http", "app": app})
-        request.state.logged = {"bytes": 0}
-        sending = Sending(request, file, Part(0, 5), 200, {})
-        await asyncio.sleep(0)  # all come at the same time
-        await sending(request.scope, receive, send)
-
-    results = await asyncio.gather(*(download() for _ in range(3)), return_exceptions=True)
-    assert [type(each) for each in results] == [type(None), Unavailable, Unavailable]
-    assert [each["type"] for each in sent].count("http.response.start") == 1
-    await download()  # the place is free again
+    made = sending.Sending(request, file, Part(0, 5), 200, {})
+    await asyncio.sleep(0)  # who comes at the same time is made now
+    await made(request.scope, receive, send)
 
 
 async def test_a_blob_that_is_shorter_than_its_document_says_ends_the_reading(
@@ -217,5 +237,6 @@ async def test_a_blob_that_is_shorter_than_its_document_says_ends_the_reading(
 ) -> None:
     etag = await store_blob(ota, "apps/short/short.bin", b"short")
     reading = BlobReading(ota.azure.blob.get_container_client(ota.settings.ota_container))
-    with pytest.raises(Tampered):
-        await reading.read(Blob("apps/short/short.bin", etag, 20), 0, 20)
+    for blob in (Blob("apps/short/short.bin", etag, 20), Blob("apps/short/short.bin", "", 5)):
+        with pytest.raises(Tampered):  # and nobody knows what was stored without an ETag
+            await reading.read(blob, 0, blob.size)

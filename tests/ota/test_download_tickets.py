@@ -7,7 +7,7 @@ from base64 import urlsafe_b64decode
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -77,6 +77,7 @@ def test_a_ticket_with_another_character_is_refused(place: int, character: str) 
         tickets.read(KEY, changed)
 
 
+@settings(max_examples=30)
 @given(st.one_of(st.text(), st.from_regex(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}", fullmatch=True)))
 def test_nothing_but_a_ticket_is_taken(text: str) -> None:
     with pytest.raises(BadTicket):
@@ -131,6 +132,7 @@ def test_a_device_without_a_key_proves_nothing() -> None:
         proof.check(made, "", method="GET", path=PATH, ticket=TICKET, now=NOW)
 
 
+@settings(max_examples=30)
 @given(st.one_of(st.text(), st.from_regex(r"[0-9]{1,12}\.[0-9a-f]{64}", fullmatch=True)))
 def test_nothing_but_a_proof_is_taken(text: str) -> None:
     with pytest.raises(BadProof):
