@@ -147,9 +147,11 @@ class LocalStack:
             await asyncio.sleep(POLL_SECONDS)
 
     async def stop(self) -> None:
-        """Stop everything, last started first, the local Azure last."""
-        for process in reversed(self.processes.values()):
-            await process.stop()
+        """Stop everything at once, and then the local Azure, which the others still need."""
+        others = [process for name, process in self.processes.items() if name != "azure"]
+        await asyncio.gather(*(process.stop() for process in others))
+        if "azure" in self.processes:
+            await self.processes["azure"].stop()
 
     def log_file(self, name: str) -> Path:
         return self.settings.state_dir / "logs" / f"{name}.log"
