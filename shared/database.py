@@ -74,6 +74,7 @@ NAMESPACES = ContainerSpec("namespaces", "/id")
 JOBS = ContainerSpec(
     "jobs",
     "/user_id",
+    ttl=-1,
     orders=(
         ("user_id", "doc", "created_at", "id"),
         ("user_id", "device_id", "created_at", "id"),

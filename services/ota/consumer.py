@@ -30,8 +30,11 @@ log = logging.getLogger(__name__)
 BATCH = 300
 CHECKPOINT_SECONDS = 5.0
 AT_ONCE = 8  # devices
-TRIES = 6  # at an event while the database does not answer; then the job's own time brings somebody
+# While the database or the hub does not answer, for more than a minute; then the job's own time
+# brings somebody.
+TRIES = 16
 FAILED_FIRST = 0.5  # seconds
+FAILED_LONGEST = 8.0
 AGAIN_SECONDS = 5.0
 CLOSE_SECONDS = 3.0
 # Where a partition has no checkpoint: jobs are as old as this service, and events that came while
@@ -93,24 +96,23 @@ class Consumer:
 
     async def _device(self, device_id: str, news: Sequence[News]) -> None:
         async with self._slots:
-            for each in news:
-                await self._follow(device_id, each)
+            outcome = await self._follow(device_id, news)
+        metrics.EVENTS.labels(outcome).inc(len(news))
 
-    async def _follow(self, device_id: str, news: News) -> None:
+    async def _follow(self, device_id: str, news: Sequence[News]) -> str:
         for attempt in range(TRIES):
             try:
                 await follow(self._worker, device_id, news)
             except Unavailable as error:
-                log.warning("an event waits", extra={"device_id": device_id, "reason": str(error)})
+                log.warning("events wait", extra={"device_id": device_id, "reason": str(error)})
             except Exception:
-                metrics.EVENTS.labels("failed").inc()
-                log.exception("an event is given up", extra={"device_id": device_id})
-                return
+                log.exception("events are given up", extra={"device_id": device_id})
+                return "failed"
             else:
-                metrics.EVENTS.labels("followed").inc()
-                return
-            await asyncio.sleep(FAILED_FIRST * 2**attempt * random.uniform(0.5, 1))  # noqa: S311
-        metrics.EVENTS.labels("given up").inc()
+                return "followed"
+            pause = min(FAILED_FIRST * 2**attempt, FAILED_LONGEST)
+            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311
+        return "given up"
 
     async def _on_close(self, context: PartitionContext, _reason: object) -> None:
         self._checkpointed.pop(context.partition_id, None)

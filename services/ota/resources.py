@@ -112,4 +112,5 @@ def limits_of(settings: OtaSettings) -> Limits:
         install_wait=settings.ota_install_wait,
         retry_first=settings.ota_retry_first,
         ticket_life=settings.ota_ticket_life,
+        kept=settings.ota_jobs_kept,
     )

@@ -31,7 +31,7 @@ class OtaSettings(AzureSettings, ServiceSettings):
     ota_app_max_bytes: PositiveInt = 256 * 1024  # the X400's program memory
     ota_firmware_max_bytes: PositiveInt = 4 * 1024 * 1024
 
-    ota_refusals_per_minute: PositiveInt = 60  # on the audit log, of each process
+    ota_refusals_per_minute: PositiveInt = 60  # of a kind, on the audit log, of each process
     ota_ticket_life: Period = timedelta(hours=1)
     ota_order_life: Period = timedelta(days=7)  # then a job ends, wherever it is
     # Of a gateway that is connected: until it answers, between two signs of a download's progress,
@@ -41,6 +41,7 @@ class OtaSettings(AzureSettings, ServiceSettings):
     ota_install_wait: Period = 300 * SECOND
     ota_attempts: PositiveInt = 3
     ota_retry_first: Period = 10 * SECOND  # before the second attempt; each further wait doubles
+    ota_jobs_kept: Period = timedelta(days=365)  # from their end
     ota_look_every: Period = 2 * SECOND  # for what is due
 
     @field_validator("ota_signing_keys")

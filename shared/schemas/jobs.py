@@ -92,6 +92,7 @@ class Job(BaseModel):
     silent_since: datetime | None = None
     due_at: Sortable | None = None  # when somebody must look at it; none: never again
     finished_at: datetime | None = None
+    ttl: int = -1  # seconds that it is kept from its last change; -1: for ever
 
 
 class Slot(BaseModel):

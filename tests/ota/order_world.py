@@ -39,6 +39,7 @@ LIMITS = Limits(
     install_wait=timedelta(seconds=300),
     retry_first=timedelta(seconds=10),
     ticket_life=timedelta(hours=1),
+    kept=timedelta(days=30),
 )
 
 
@@ -82,9 +83,12 @@ class MemoryJobs:
     states: dict[str, list[str]] = field(default_factory=dict)
     order_of: list[Job] = field(default_factory=list)
     etags: int = 0
+    unreadable: set[str] = field(default_factory=set)
 
     async def get(self, user_id: str, job_id: str) -> Held | None:
         await self.gate()
+        if job_id in self.unreadable:
+            raise ValueError("This is no job as this version of the service knows them.")
         return self.jobs.get((user_id, job_id))
 
     async def replace(self, held: Held, job: Job) -> Held | None:
@@ -132,6 +136,14 @@ class MemoryJobs:
     async def due(self, now: datetime) -> list[tuple[str, str]]:
         await self.gate()
         return [(job.user_id, job.id) for job in self.overdue(now)]
+
+    async def postpone(self, user_id: str, job_id: str, _now: datetime, until: datetime) -> None:
+        await self.gate()
+        self.jobs[user_id, job_id] = self._due_later(self.jobs[user_id, job_id], until)
+
+    def _due_later(self, held: Held, until: datetime) -> Held:
+        self.etags += 1
+        return Held(held.job.model_copy(update={"due_at": until}), str(self.etags))
 
     def overdue(self, now: datetime) -> list[Job]:
         found = (held.job for held in self.jobs.values())
@@ -270,7 +282,7 @@ class World:
         if connected:
             self.events.append(News({}, look=True, connected=True))
 
-    def follow(self, process: int, news: News) -> None:
+    def follow(self, process: int, *news: News) -> None:
         self.start(follow(self.workers[process], DEVICE, news))
 
     def hand_on(self, user_id: str | None) -> None:

@@ -94,7 +94,8 @@ def _call(world: World, action: str, number: int, some: str) -> None:
             for job in world.jobs.overdue(world.now)[:2]:
                 world.start(worker.look(job.user_id, job.id, if_due=True))
         case "event" if world.events:
-            world.follow(number % 2, world.events[number % len(world.events)])
+            first = number % len(world.events)
+            world.follow(number % 2, *world.events[first : first + 1 + number % 3])
 
 
 async def _quietly(call: Awaitable[object]) -> None:

@@ -25,8 +25,11 @@ async def test_an_app_is_ordered_and_installed(
         "signature": version.signature,
     }
     gateway.says(job_id, "accepted")
+    # A look at the twin, such as of a connection, passes over what was said and is no longer there.
+    await orders.reaches(job_id, JobState.ACCEPTED)
     for percent in (0, 25, 100):
         gateway.says(job_id, "downloading", percent)
+    await orders.until(job_id, lambda job: job.percent == 100)
     gateway.says(job_id, "installing", 100)
     gateway.says(job_id, "succeeded", 100)
     job = await orders.reaches(job_id, JobState.INSTALLING)

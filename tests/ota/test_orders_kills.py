@@ -7,6 +7,8 @@ from datetime import timedelta
 import pytest
 
 from services.ota.logic import orders
+from services.ota.logic.following import follow
+from services.ota.logic.job_rules import MAX_STEPS
 from services.ota.logic.orders import Order
 from shared.errors import MyMoteError
 from shared.schemas.jobs import ENDS, Job, JobState
@@ -41,6 +43,7 @@ async def _lived(point: int) -> bool:
     await life.looks()
     job = _expect(world, JobState.SUCCEEDED)
     assert job.due_at is None
+    assert job.ttl == 30 * 86_400
     assert [step.state for step in job.steps if step.state in ENDS] == [JobState.SUCCEEDED]
     assert job.attempt == 2
     assert world.hub.desired == {}
@@ -126,6 +129,39 @@ async def _refused() -> None:
     with pytest.raises(MyMoteError, match="being deleted"):
         await ordering
     assert world.jobs.jobs["u1", "one"].job.state is JobState.CANCELLED
+
+
+def test_what_a_gateway_says_many_times_at_once_costs_as_much_as_once() -> None:
+    asyncio.run(_said_again_and_again())
+
+
+async def _said_again_and_again() -> None:
+    world = World()
+    world.gate.open = True
+    world.connect(connected=True)
+    await orders.order_app(world.workers[0], ORDER, "app", "1.0.0")
+    await world.workers[0].scan()
+    _expect(world, JobState.SENT)
+    for state in ("accepted", "downloading") * 100:
+        told = {"job": "one", "state": state, "percent": 40, "error": "x" * 30_000}
+        world.report({"ota_app": told, "app_version": "0.9.0"})
+    written = len(world.jobs.states["one"])
+    await follow(world.workers[1], DEVICE, world.events)
+    assert len(_expect(world, JobState.DOWNLOADING).steps) == MAX_STEPS
+    assert len(world.jobs.states["one"]) <= written + 2
+
+
+def test_a_job_that_cannot_be_read_is_in_nobodys_way() -> None:
+    asyncio.run(_unreadable())
+
+
+async def _unreadable() -> None:
+    world = World()
+    world.gate.open = True
+    await orders.order_app(world.workers[0], ORDER, "app", "1.0.0")
+    world.jobs.unreadable.add("one")
+    assert not await world.workers[0].scan()
+    assert world.jobs.overdue(world.now + timedelta(seconds=19)) == []
 
 
 def test_a_job_waits_while_the_hub_does_not_answer() -> None:

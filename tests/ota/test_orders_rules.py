@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ota.logic import job_rules as rules
@@ -187,6 +187,7 @@ def test_any_body_of_an_event_is_read(body: bytes) -> None:
     assert read_news("twinChangeEvents", "updateTwin", body) is None
 
 
+@settings(max_examples=30)
 @given(st.recursive(st.none() | st.integers() | st.text(), st.lists))
 def test_any_report_that_is_none_is_passed_over(value: object) -> None:
     assert read_report(JobKind.APP, {"ota_app": value}) is None

@@ -34,6 +34,7 @@ class Limits:
     install_wait: timedelta
     retry_first: timedelta
     ticket_life: timedelta
+    kept: timedelta  # from its end
 
     def wait(self, state: JobState) -> timedelta:
         """How long a connected gateway may be silent in a state."""
@@ -148,6 +149,11 @@ def ended(job: Job, state: JobState, reason: str, now: datetime) -> Job:
     if job.state in ENDS:
         return job
     return _moved(job, state, now, reason, retry_at=None, silent_since=None, finished_at=now)
+
+
+def tidied(job: Job, limits: Limits) -> Job:
+    """The job when all is done that follows from its end: nobody looks at it again."""
+    return job.model_copy(update={"due_at": None, "ttl": int(limits.kept.total_seconds()) or 1})
 
 
 def claimed(job: Job, now: datetime) -> Job:

@@ -159,11 +159,10 @@ class Worker:
 
     async def _postpone(self, user_id: str, job_id: str) -> None:
         """What cannot be looked at now leaves room for others, and is not tried all the time."""
+        now = self.clock()
+        until = now + rules.CLAIM * random.uniform(1, 2)  # noqa: S311
         with suppress(Unavailable):
-            held = await self.stores.jobs.get(user_id, job_id)
-            if held is not None and held.job.due_at is not None:
-                later = self.clock() + rules.CLAIM * random.uniform(0, 1)  # noqa: S311
-                await self._write(held, rules.claimed(held.job, later))
+            await self.stores.jobs.postpone(user_id, job_id, now, until)
 
     async def _step(self, held: Held, *, connected: bool) -> bool:
         """False where something changed meanwhile: read again."""
@@ -242,7 +241,7 @@ class Worker:
             and not await self._patch(job, None, twin)
         ):
             return False
-        if await self._write(held, job.model_copy(update={"due_at": None})) is None:
+        if await self._write(held, rules.tidied(job, self.limits)) is None:
             return False
         metrics.ENDED.labels(job.kind, job.state).inc()
         log.info("a job ended", extra={"job_id": job.id, "state": job.state, "why": job.reason})

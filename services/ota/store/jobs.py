@@ -1,11 +1,15 @@
 """Container `jobs`: orders, and which of them a device is at; one partition for each account."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
 
 from azure.cosmos.aio import ContainerProxy
-from azure.cosmos.exceptions import CosmosResourceNotFoundError
+from azure.cosmos.exceptions import (
+    CosmosAccessConditionFailedError,
+    CosmosResourceNotFoundError,
+)
 
 from services.ota.store import batches
 from shared import point
@@ -84,6 +88,17 @@ class Jobs:
         if refused is None:
             return Ordered.DONE
         return Ordered.EXISTS if refused == 0 else Ordered.CHANGED
+
+    async def postpone(self, user_id: str, job_id: str, now: datetime, until: datetime) -> None:
+        """Where it is due still. It is not read, so also what is no valid job is put off."""
+        with suppress(CosmosAccessConditionFailedError, CosmosResourceNotFoundError):
+            async with cosmos_call():
+                await self.container.patch_item(
+                    job_id,
+                    partition_key=user_id,
+                    patch_operations=[{"op": "set", "path": "/due_at", "value": sortable(until)}],
+                    filter_predicate=f"FROM c WHERE c.due_at <= '{sortable(now)}'",
+                )
 
     async def due(self, now: datetime) -> list[tuple[str, str]]:
         """User and job ids of some jobs that somebody must look at; all partitions are asked."""
