@@ -18,6 +18,7 @@ from shared.database import JOBS
 from shared.schemas.audit import PLATFORM
 from shared.schemas.jobs import ENDS, Job, JobState
 from tests.api.customers import Customer, new_gateway, pairing_request
+from tests.ota.order_calls import Orders
 from tests.ota.served_files import (
     Ordered,
     Served,
@@ -66,9 +67,10 @@ async def test_a_wrong_key_and_an_unknown_file_are_told_the_same(
 
 
 async def test_what_is_no_version_is_no_file(
-    gateways: httpx.AsyncClient, alice: Customer, served: Served
+    gateways: httpx.AsyncClient, alice: Customer, served: Served, orders: Orders
 ) -> None:
     for path in (
+        f"apps/{alice.user_id}/{orders.shelf.app_id}.bin",  # an app
         f"apps/{alice.user_id}/{alice.user_id}.bin",
         f"apps/{alice.user_id}",
         "firmware/none.bin",

@@ -28,7 +28,15 @@ from stack.local import LocalStack
 from tests.api.customers import Customer
 from tests.ingest.local_platform import eventually
 from tests.load.process import memory_mib
-from tests.ota.served_files import Served, order, serve_app, serve_firmware, store_blob
+from tests.ota.served_files import (
+    Served,
+    now,
+    order,
+    records,
+    serve_app,
+    serve_firmware,
+    store_blob,
+)
 
 MIB = 1024 * 1024
 LARGE = hashlib.shake_256(b"firmware").digest(4 * MIB)
@@ -120,6 +128,7 @@ async def test_a_blob_that_is_changed_under_way_cuts_the_download_off(
     served = await serve_app(ota, alice.user_id, LARGE)
     loop = asyncio.get_running_loop()
     reader = await _slow_reader(stack, served, 0)
+    began = now()
     await store_blob(ota, served.filepath, bytes(len(LARGE)))
     received = 0
     async with asyncio.timeout(10):
@@ -128,6 +137,7 @@ async def test_a_blob_that_is_changed_under_way_cuts_the_download_off(
             received += len(some)
     reader.close()
     assert received < len(LARGE)
+    assert len(await records(ota, alice.user_id, "tamperedBlob", began)) == 1
 
 
 async def test_chunks_are_read_once_and_forgotten_in_time() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from services.ota.logic.refusals import Concerned, Refused
 from services.ota.resources import Resources
+from services.ota.store.audit import Audit
 from shared.schemas.audit import PLATFORM
 from stack.local import LocalStack
 from tests.ota.served_files import records
@@ -48,6 +49,18 @@ async def test_strangers_fill_the_audit_log_slowly_and_what_is_left_out_is_count
     await refusals.note(Refused(404, "no", Concerned("test-flood")), "203.0.113.7")
     last = (await records(ota, PLATFORM, "test-flood", began))[-1]
     assert (last.targets, last.address) == ({"left_out": "5"}, "203.0.113.7")
+
+
+async def test_what_could_not_be_written_is_counted(ota: Resources) -> None:
+    began = time.time()
+    nowhere = Audit(ota.azure.database.get_container_client("no-such-container"))
+    refusals = replace(ota.refusals, audit=nowhere)
+    refused = Refused(404, "no", Concerned("test-lost"))
+    await refusals.note(refused, "203.0.113.7")
+    refusals.audit = ota.refusals.audit
+    await refusals.note(refused, "203.0.113.7")
+    (record,) = await records(ota, PLATFORM, "test-lost", began)
+    assert record.targets == {"left_out": "1"}
 
 
 async def test_what_strangers_fill_the_log_with_hides_nothing_else(ota: Resources) -> None:
