@@ -88,7 +88,7 @@ class MemoryJobs:
     async def get(self, user_id: str, job_id: str) -> Held | None:
         await self.gate()
         if job_id in self.unreadable:
-            raise ValueError("This is no job as this version of the service knows them.")
+            raise ValueError("no job")
         return self.jobs.get((user_id, job_id))
 
     async def replace(self, held: Held, job: Job) -> Held | None:
@@ -139,11 +139,7 @@ class MemoryJobs:
 
     async def postpone(self, user_id: str, job_id: str, _now: datetime, until: datetime) -> None:
         await self.gate()
-        self.jobs[user_id, job_id] = self._due_later(self.jobs[user_id, job_id], until)
-
-    def _due_later(self, held: Held, until: datetime) -> Held:
-        self.etags += 1
-        return Held(held.job.model_copy(update={"due_at": until}), str(self.etags))
+        self._put(self.jobs[user_id, job_id].job.model_copy(update={"due_at": until}))
 
     def overdue(self, now: datetime) -> list[Job]:
         found = (held.job for held in self.jobs.values())
@@ -189,8 +185,8 @@ class MemoryHub:
         """What the event of it means."""
         version = self.reported["$version"] + 1
         times = {name: {"$lastUpdated": f"moment {version}"} for name in properties}
-        metadata = {"$metadata": self.reported.get("$metadata", {}) | times}
-        self.reported |= {**properties, **metadata, "$version": version}
+        known = self.reported.get("$metadata", {}) | times
+        self.reported |= {**properties, "$metadata": known, "$version": version}
         told = self.reported.get("ota_app", {})
         if told.get("state") in ("installing", "succeeded"):
             self.seen.add((told["job"], self.reported.get("app_version", "")))
@@ -229,10 +225,10 @@ class MemoryInstallables:
     gate: Gate
     versions: dict[str, AppVersionDocument] = field(default_factory=dict)
 
-    async def app_version(self, user_id: str, app_id: str, version_id: str) -> Installable | None:
+    async def app_version(self, _user_id: str, app_id: str, version: str) -> Installable | None:
         await self.gate()
-        document = self.versions.get(version_id)
-        return Installable(JobKind.APP, app_id, APP, "", document) if document else None
+        found = self.versions.get(version)
+        return Installable(JobKind.APP, app_id, APP, "", found) if found else None
 
     async def of_job(self, job: Job) -> Installable | None:
         return await self.app_version(job.user_id, job.app_id, job.artifact_id)
@@ -273,8 +269,7 @@ class World:
         self.tasks.append(asyncio.ensure_future(work))
 
     def report(self, properties: Mapping[str, Any]) -> None:
-        news = self.hub.report(properties)
-        if news is not None:
+        if (news := self.hub.report(properties)) is not None:
             self.events.append(news)
 
     def connect(self, *, connected: bool) -> None:
@@ -288,8 +283,8 @@ class World:
     def hand_on(self, user_id: str | None) -> None:
         """The pairing ends, and another begins if there is a `user_id`."""
         gateway = self.gateways.gateway
-        last = gateway.pairings[-1].model_copy(update={"ended_at": self.now})
-        pairings = [*gateway.pairings[:-1], last]
+        *pairings, last = gateway.pairings
+        pairings.append(last.model_copy(update={"ended_at": self.now}))
         if user_id is not None:
             self.now += timedelta(microseconds=1)
             pairings.append(Pairing(user_id=user_id, device_name="Pump", started_at=self.now))
@@ -298,8 +293,7 @@ class World:
 
     def mark(self, version: str) -> None:
         """Somebody begins to delete a version."""
-        document = self.installables.versions.get(version)
-        if document is not None:
+        if (document := self.installables.versions.get(version)) is not None:
             marked = document.model_copy(update={"deleting": True})
             self.installables.versions[version] = marked
 

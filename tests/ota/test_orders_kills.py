@@ -131,6 +131,24 @@ async def _refused() -> None:
     assert world.jobs.jobs["u1", "one"].job.state is JobState.CANCELLED
 
 
+def test_a_gateway_that_is_paired_again_by_the_same_account_has_no_order_left() -> None:
+    asyncio.run(_paired_again())
+
+
+async def _paired_again() -> None:
+    world = World()
+    world.gate.open = True
+    worker = world.workers[0]
+    await orders.order_app(worker, ORDER, "app", "1.0.0")
+    await worker.scan()
+    order = world.hub.desired
+    world.hand_on("u1")
+    world.hub.desire(order)  # by whoever was about to send it
+    await worker.look("u1", "one")
+    assert _expect(world, JobState.CANCELLED).reason == "The gateway was unpaired."
+    assert world.hub.desired == {}
+
+
 def test_what_a_gateway_says_many_times_at_once_costs_as_much_as_once() -> None:
     asyncio.run(_said_again_and_again())
 

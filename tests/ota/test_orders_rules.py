@@ -163,6 +163,21 @@ def test_a_gateway_that_goes_away_is_why_a_job_stands_still(state: str) -> None:
     assert _after(rules.connected(job), back, now).reason == ""
 
 
+def test_a_gateway_that_goes_away_when_it_has_installed_is_waited_for() -> None:
+    told = Report(job="one", state=JobState.SUCCEEDED)
+    job = rules.heard(_job(), told, 2, START, LIMITS)
+    job = _after(job, Seen(False, 2, told, Installed("", ""), "one", None), START)
+    assert job.reason == reasons.WAITS_FOR_VERSION
+
+
+def test_a_gateway_that_was_registered_anew_is_listened_to() -> None:
+    told = Report(job="one", state=JobState.ACCEPTED)
+    job = rules.heard(_job(), told, 900, START, LIMITS)
+    told = Report(job="one", state=JobState.DOWNLOADING, percent=25)
+    job = _after(job, Seen(True, 1, told, Installed("", ""), "one", None), START)
+    assert job.state is JobState.DOWNLOADING
+
+
 def test_pauses_double() -> None:
     pauses = [LIMITS.pause(attempt).total_seconds() for attempt in (1, 2, 3)]
     assert pauses == [10, 20, 40]

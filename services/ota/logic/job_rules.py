@@ -102,9 +102,7 @@ def looked_at(job: Job, seen: Seen, now: datetime, limits: Limits) -> Job:
     if job.state is JobState.QUEUED:
         return job
     job = _explained(job)
-    if job.silent_since is None:
-        return job
-    if now < job.silent_since + limits.wait(job.state):
+    if job.silent_since is None or now < job.silent_since + limits.wait(job.state):
         return job
     return _silent(job, seen, now, limits)
 
