@@ -52,7 +52,7 @@ hashable = st.one_of(
     whole(64, True).map(t.Timestamp),
     st.floats(allow_nan=False),
     st.floats(width=32, allow_nan=False).map(t.Float),
-    st.characters().map(t.Char),
+    st.characters(codec="utf-8").map(t.Char),
     st.text(max_size=300),
     ascii_text.map(t.Symbol),
     st.binary(max_size=300),
