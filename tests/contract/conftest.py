@@ -10,7 +10,7 @@ from tests.contract.deployment import URL, Deployment, named
 
 if URL in os.environ:
 
-    @pytest.fixture(scope="session")
+    @pytest.fixture(scope="package")
     def deployment() -> Deployment:
         return named()
 
@@ -20,7 +20,7 @@ else:
     __all__ = ["deployment", "resources", "stack", "stores"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def http(deployment: Deployment) -> AsyncIterator[httpx.AsyncClient]:
     async with deployment.client() as client:
         yield client

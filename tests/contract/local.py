@@ -13,7 +13,7 @@ from tests.contract.deployment import Deployment
 __all__ = ["deployment", "resources", "stack", "stores"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def deployment(stack: LocalStack, resources: Resources, stores: pairing.Stores) -> Deployment:
     customer = await new_customer(resources)
     group = GroupDocument(id="boilers", user_id=customer.user_id, name="Boilers")

@@ -23,7 +23,7 @@ NO_DEVICE = "X400_" + "0" * 40
 JSON = {"Content-Type": "application/json"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def devices(http: httpx.AsyncClient, deployment: Deployment) -> list[Any]:
     """All DEVICESTs of the account."""
     reply = await http.get(f"{deployment.path}/devices")

@@ -9,7 +9,7 @@ from tests.ingest.local_platform import Platform, api_settings
 from tests.running_stack import running_stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
     async with (
         running_stack(tmp_path_factory.mktemp("stack"), "api", "ingest") as stack,

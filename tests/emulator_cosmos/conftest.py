@@ -12,19 +12,19 @@ from tests.emulator_cosmos.service import KEY, serve_cosmos
 NUMBERS = itertools.count()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def endpoint(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     async with serve_cosmos(tmp_path_factory.mktemp("cosmos") / "store.db") as url:
         yield url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def client(endpoint: str) -> AsyncIterator[CosmosClient]:
     async with CosmosClient(endpoint, KEY, consistency_level="Strong") as cosmos:
         yield cosmos
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def database(client: CosmosClient) -> DatabaseProxy:
     return await client.create_database("tests")
 

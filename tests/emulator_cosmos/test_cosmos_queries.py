@@ -24,7 +24,7 @@ SHIPS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def ships(database: DatabaseProxy) -> ContainerProxy:
     indexing: dict[str, Any] = {
         "compositeIndexes": [

@@ -51,7 +51,7 @@ async def running_namespace(state_dir: Path, authority: trustme.CA) -> AsyncIter
     store.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def authority() -> trustme.CA:
     return trustme.CA()
 
@@ -63,7 +63,7 @@ async def namespace(tmp_path: Path, authority: trustme.CA) -> AsyncIterator[Name
         yield namespace
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def shared_namespace(
     tmp_path_factory: pytest.TempPathFactory, authority: trustme.CA
 ) -> AsyncIterator[Namespace]:
@@ -72,7 +72,7 @@ async def shared_namespace(
         yield namespace
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def shared_queue(shared_namespace: Namespace) -> Queue:
     return create(shared_namespace, "q", max_delivery_count=3)
 
@@ -86,7 +86,7 @@ async def queue(shared_queue: Queue) -> Queue:
     return shared_queue
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def sender(
     shared_namespace: Namespace, shared_queue: Queue
 ) -> AsyncIterator[ServiceBusSender]:
@@ -94,7 +94,7 @@ async def sender(
         yield sender
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def receiver(
     shared_namespace: Namespace, shared_queue: Queue
 ) -> AsyncIterator[ServiceBusReceiver]:
@@ -102,7 +102,7 @@ async def receiver(
         yield receiver
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def dead_letters(
     shared_namespace: Namespace, shared_queue: Queue
 ) -> AsyncIterator[ServiceBusReceiver]:

@@ -10,7 +10,7 @@ from tests.fleet.outboxes import Paired, Quiet, quiet_azure
 __all__ = ["alice", "bob", "boiler", "client", "pump", "resources", "stack", "stores"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def quiet(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Quiet]:
     async with quiet_azure(tmp_path_factory.mktemp("quiet")) as opened:
         yield opened

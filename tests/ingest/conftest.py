@@ -17,7 +17,7 @@ from tests.running_stack import running_stack
 SMALL_QUEUES = {"MYMOTE_EMULATOR_SERVICEBUS_MEGABYTE": "512"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
     async with (
         running_stack(tmp_path_factory.mktemp("ingest"), "ingest", azure=SMALL_QUEUES) as stack,
@@ -26,7 +26,7 @@ async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pl
         yield Platform(stack, resources)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def ingest(platform: Platform) -> AsyncIterator[Resources]:
     """Ingest in the test's process, for streams that the test makes up."""
     settings = IngestSettings(quota_data=1000, order_seconds=0.5)
@@ -36,7 +36,7 @@ async def ingest(platform: Platform) -> AsyncIterator[Resources]:
         following.cancel()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def pipeline(ingest: Resources) -> Pipeline:
     """What takes events to their effects."""
     return ingest.pipeline

@@ -42,7 +42,7 @@ def ota_settings(endpoints: Endpoints, **changes: object) -> OtaSettings:
     return OtaSettings.model_validate(known | changes)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalStack]:
     """Without ingest, so that nobody else writes what a test has written."""
     async with running_stack(tmp_path_factory.mktemp("stack")) as stack:
@@ -53,14 +53,14 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Local
         yield stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def ota(stack: LocalStack) -> AsyncIterator[OtaResources]:
     """The OTA service's own stores and hub, opened by the test; nothing goes on in them."""
     async with open_ota_resources(ota_settings(stack.endpoints)) as opened:
         yield opened
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def ota_client(stack: LocalStack) -> AsyncIterator[httpx.AsyncClient]:
     """The OTA service, called as the api calls it."""
     headers = {"Authorization": f"Bearer {stack.endpoints.keys.ota}", "X-Correlation-Id": "test"}
@@ -70,14 +70,14 @@ async def ota_client(stack: LocalStack) -> AsyncIterator[httpx.AsyncClient]:
         yield opened
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def gateways(stack: LocalStack) -> AsyncIterator[httpx.AsyncClient]:
     """The OTA service, called as gateways call it: without the api's key."""
     async with httpx.AsyncClient(base_url=stack.endpoints.ota_url, timeout=20) as opened:
         yield opened
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def orders(ota: OtaResources, ota_client: httpx.AsyncClient, alice: Customer) -> Orders:
     """What alice can order, and the calls for it."""
     return Orders(ota, ota_client, await stock(ota_client, alice.user_id))

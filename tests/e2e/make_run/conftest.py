@@ -20,7 +20,7 @@ QUICK = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def run(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run]:
     run = await start(settings_on_free_ports(tmp_path_factory.mktemp("run")), extra=QUICK)
     try:
@@ -30,6 +30,6 @@ async def run(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run]:
             await press_ctrl_c(run)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def mymote(run: Run, tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
     return command_line(run, tmp_path_factory.mktemp("shell"))
