@@ -15,7 +15,7 @@ help: ## list the commands
 run: $(VENV)/.installed node_modules/.bin/node $(BIN)/mymote ## start everything on this machine; Ctrl-C stops it
 	@exec $(BIN)/python -m stack
 
-test: $(VENV)/.installed-dev node_modules/.bin/node ## run the tests against the real local stack (5 minutes)
+test: $(VENV)/.installed-dev node_modules/.bin/node ## run the tests against the real local stack (6 minutes)
 	@$(BIN)/python -m pytest $(ARGS)
 
 # The key reaches the tests by the environment alone; `API_KEY=… make contract` hides it from `ps`.
