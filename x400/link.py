@@ -97,6 +97,9 @@ class Link:
             raise LinkError(f"{address.host}:{address.port} does not answer") from error
         except OSError as error:
             raise NetworkDownError(f"no way to {address.host}: {error.strerror}") from error
+        if self.closed.done():  # cut while it connected
+            self.abort("cut")
+            raise LinkError(self.closed.result())
         self._watch()
         await self._wait_for(self._connected, address.timeout)
         if not self._connected.done():
