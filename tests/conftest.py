@@ -14,8 +14,12 @@ from tests.secrets_in_logs import pytest_configure, pytest_sessionfinish, pytest
 
 __all__ = ["pytest_configure", "pytest_sessionfinish", "pytest_terminal_summary"]
 
-# An example may take long on a busy machine; pytest-timeout stops what hangs.
-settings.register_profile("shared-machine", deadline=None)
+# An example may take long on a busy machine; pytest-timeout stops what hangs. Sixty examples, not a
+# hundred: each run draws others, and the whole suite is to take six minutes. For longer:
+# HYPOTHESIS_EXAMPLES=1000 make test ARGS=tests/ota
+settings.register_profile(
+    "shared-machine", deadline=None, max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "60"))
+)
 settings.load_profile("shared-machine")
 
 # A script's shell has what it starts in the background ignore Ctrl-C, and every program that a test
