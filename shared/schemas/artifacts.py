@@ -6,6 +6,10 @@ from pydantic import BaseModel
 
 from shared.schemas.documents import Sortable
 
+_NUMBER = r"(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+# "a.b.c", each 0 to 255 (rest-contract.md), as JSON Schema and OpenAPI write it.
+VERSION_PATTERN = rf"^{_NUMBER}\.{_NUMBER}\.{_NUMBER}$"
+
 
 class AppDocument(BaseModel):
     """Container `apps`: a program for the App-processor, as its account names it."""

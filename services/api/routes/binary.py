@@ -13,6 +13,7 @@ from services.api.routes.multipart import FILE, FORM, OVERHEAD, read_form
 from services.api.store.ota import Binary
 from shared.bodies import content_length, content_md5, pieces
 from shared.errors import InvalidRequest, TooLarge, UnsupportedMedia
+from shared.schemas.artifacts import VERSION_PATTERN
 
 # Of one piece, and of the whole: 16 MiB in ten minutes are 28 kB a second.
 PIECE_SECONDS = 15.0
@@ -22,8 +23,6 @@ MAX_NOTE = 1000
 PLAIN = "application/octet-stream"
 EXTENSION = ".bin"
 
-_NUMBER = r"(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-_VERSION = rf"^{_NUMBER}\.{_NUMBER}\.{_NUMBER}$"
 _TYPE = r"^[A-Za-z0-9_-]{1,64}$"
 _FOR_A_FORM = "A form may have it as a field instead."
 
@@ -48,7 +47,7 @@ def described(
     version: Annotated[
         str | None,
         Query(
-            json_schema_extra={"pattern": _VERSION},  # `_described` refuses in plain words
+            json_schema_extra={"pattern": VERSION_PATTERN},  # `_described` refuses in plain words
             description=f'"a.b.c", each 0 to 255; needed. {_FOR_A_FORM}',
             examples=["1.4.0"],
         ),
@@ -100,7 +99,7 @@ ContentMd5 = Annotated[
 def binary_body(*, firmware: bool = False) -> dict[str, Any]:
     """The `openapi_extra` of a call that takes a binary."""
     text = {"type": "string"}
-    known = {"version": {**text, "pattern": _VERSION}, "name": text, "note": text}
+    known = {"version": {**text, "pattern": VERSION_PATTERN}, "name": text, "note": text}
     if firmware:
         known["type"] = {**text, "pattern": _TYPE}
     file = {"type": "string", "format": "binary", "description": "Last; its name ends in .bin."}
@@ -174,7 +173,7 @@ async def _form(
 def _described(given: dict[str, str], filename: str, *, firmware: bool) -> dict[str, str]:
     """The fields of `Binary`. Raises InvalidRequest."""
     name, note = given.get("name", filename), given.get("note", "")
-    if not re.fullmatch(_VERSION, given.get("version", "")):
+    if not re.fullmatch(VERSION_PATTERN, given.get("version", "")):
         raise InvalidRequest('Say the version: "a.b.c", each 0 to 255, such as version=1.4.0.')
     if firmware and not re.fullmatch(_TYPE, given.get("type", "")):
         raise InvalidRequest("Say the type of gateway that it is for, such as type=X400.")

@@ -4,12 +4,12 @@ import re
 import unicodedata
 
 from shared.errors import InvalidRequest
+from shared.schemas.artifacts import VERSION_PATTERN
 
 MAX_NAME = 100
 MAX_NOTE = 1000
 
-_NUMBER = r"(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-_VERSION = re.compile(rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}")
+_VERSION = re.compile(VERSION_PATTERN)
 _TYPE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # They stand in blobs' names and in addresses.
 _USER_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,49}")
