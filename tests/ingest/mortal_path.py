@@ -23,34 +23,38 @@ class Killed(Exception):
 
 
 class Fault:
-    """Ends the process before or after a step, or amid it; `kills` counts."""
+    """Ends the process before, after or amid a step; `kills` counts.
 
-    def __init__(self, rng: random.Random, chance: float = 0.15) -> None:
+    At least one of `at_least_every` consecutive strikes kills: a run of so many shows a kill,
+    whatever the seed. There is one strike before and one after each step.
+    """
+
+    def __init__(self, rng: random.Random, at_least_every: int) -> None:
         self.kills = 0
         self._rng = rng
-        self._chance = chance
-
-    def strike(self) -> None:
-        if self._rng.random() < self._chance:
-            self.kills += 1
-            raise Killed
-
-    def some(self, messages: Sequence[Outgoing]) -> Sequence[Outgoing]:
-        return messages[: self._rng.randrange(len(messages) + 1)]
-
-
-class FaultAt(Fault):
-    """Ends the process at strike number `last`; there is one before and one after each step."""
-
-    def __init__(self, last: int) -> None:
-        super().__init__(random.Random(0))
-        self._left = last
+        self._at_least_every = at_least_every
+        self._left = self._draw()
 
     def strike(self) -> None:
         self._left -= 1
         if self._left == 0:
             self.kills += 1
+            self._left = self._draw()
             raise Killed
+
+    def some(self, messages: Sequence[Outgoing]) -> Sequence[Outgoing]:
+        return messages[: self._rng.randrange(len(messages) + 1)]
+
+    def _draw(self) -> int:
+        return self._rng.randint(1, self._at_least_every)
+
+
+class FaultAt(Fault):
+    """Ends the process at strike number `last`."""
+
+    def __init__(self, last: int) -> None:
+        super().__init__(random.Random(0), at_least_every=1)
+        self._left = last
 
 
 class _Mortal:

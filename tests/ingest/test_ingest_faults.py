@@ -97,7 +97,7 @@ async def test_killed_between_any_two_steps(platform: Platform, ingest: Resource
     _, gateways = await fleet(platform)
     events = made_stream(gateways, rng)
     stream = f"killed-{seed}/0"
-    fault = Fault(rng)
+    fault = Fault(rng, at_least_every=10)
     while True:
         pipeline, _ = message_path(SETTINGS, mortal(ingest.stores, fault))
         partition = pipeline.partition(stream)
@@ -109,7 +109,7 @@ async def test_killed_between_any_two_steps(platform: Platform, ingest: Resource
         batch = events[start : partition.position + 1 + rng.randrange(1, 40)]
         with killed():
             await pipeline.process(partition, batch)
-    assert fault.kills > 3, "hardly anything was killed: the test shows nothing"
+    assert fault.kills > 1, "hardly anything was killed: the test shows nothing"
     await check(platform, gateways, stream)
 
 

@@ -141,7 +141,7 @@ async def test_killed_amid_a_hand_over(platform: Platform, ingest: Resources) ->
     await platform.unpair(gateway, owner)
     await platform.pair(gateway, second)
     stream.add(gateway)
-    fault = Fault(random.Random(seed), chance=0.25)
+    fault = Fault(random.Random(seed), at_least_every=10)
     while True:
         pipeline, tending = message_path(SETTINGS, mortal(ingest.stores, fault))
         partition = pipeline.partition(stream.name)

@@ -179,7 +179,7 @@ async def test_killed_while_accounts_are_held_drained_and_released(
     rng = random.Random(seed)
     owners, gateways = await fleet(platform)
     stream = shuffled(gateways, rng, each=25)
-    fault = Fault(rng, chance=0.1)
+    fault = Fault(rng, at_least_every=15)
     refusing = True
     await refusing_queues.set_status(platform, owners[0], EntityStatus.DISABLED)
     ever_held = 0
