@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from stack import card, demo
-from stack.environment import dotenv, gateway_environment, to_ota_environment
+from stack.environment import api_environment, dotenv, gateway_environment
 from stack.keys import write_private
 from stack.local import LocalStack, StackError
 from stack.settings import StackSettings
@@ -90,14 +90,14 @@ async def _serve(stack: LocalStack) -> None:
     stack.check_ports()
     with _step("local Azure (IoT Hub, Event Hubs, Service Bus, Cosmos DB, Blob)"):
         await stack.start_azure()
-    to_ota = to_ota_environment(stack.endpoints)
-    write_private(settings.state_dir / "env", dotenv(stack.service_environment | to_ota))
+    for_api = api_environment(stack.endpoints)
+    write_private(settings.state_dir / "env", dotenv(stack.service_environment | for_api))
     with _step("account and gateway"):
         path = settings.state_dir / "demo.json"
         made = await demo.load_or_make(path, stack.endpoints, stack.service_environment)
         demo.write_binary(settings.state_dir)
     with _step("api, ota and ingest"):
-        await stack.start_service("api", extra=to_ota)
+        await stack.start_service("api", extra=for_api)
         for name in ("ota", "ingest"):
             await stack.start_service(name)
         await asyncio.gather(*(stack.wait_ready(name) for name in ("api", "ota", "ingest")))

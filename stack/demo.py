@@ -39,6 +39,7 @@ class Demo:
     cosmos_key: str
     blob_connection_string: str
     ca_file: str
+    operator_key: str = ""  # "" in the file of a start before there was one
 
     @property
     def devices_url(self) -> str:
@@ -88,6 +89,7 @@ async def load_or_make(path: Path, endpoints: Endpoints, environment: dict[str, 
         cosmos_key=endpoints.keys.cosmos,
         blob_connection_string=endpoints.blob,
         ca_file=endpoints.ca_file,
+        operator_key=endpoints.keys.operator_key,
     )
     if demo != earlier:
         write_private(path, json.dumps(asdict(demo), indent=2) + "\n")

@@ -130,6 +130,11 @@ def to_ota_environment(endpoints: Endpoints) -> dict[str, str]:
     return {"MYMOTE_OTA_URL": endpoints.ota_url, "MYMOTE_OTA_KEY": endpoints.keys.ota}
 
 
+def api_environment(endpoints: Endpoints) -> dict[str, str]:
+    """For the api of a whole platform besides `service_environment`."""
+    return to_ota_environment(endpoints) | {"MYMOTE_OPERATOR_KEY": endpoints.keys.operator_key}
+
+
 def gateway_environment(endpoints: Endpoints, connection: str, device_key: str) -> dict[str, str]:
     """For `python -m x400 run`: its secrets travel in the environment, not in its arguments."""
     settings = endpoints.settings

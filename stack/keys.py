@@ -1,4 +1,4 @@
-"""Keys of the local Azure and of the OTA service: made once, for their owner's eyes only."""
+"""Keys of the local Azure and of our services: made once, for their owner's eyes only."""
 
 import base64
 import json
@@ -21,6 +21,7 @@ class Keys:
     ota: str  # what the api proves itself to the OTA service with
     ota_tickets: str
     ota_signing: str  # an Ed25519 seed
+    operator_key: str  # what opens the api's calls of the platform's operator
 
 
 def load_or_make(path: Path) -> Keys:

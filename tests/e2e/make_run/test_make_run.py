@@ -73,6 +73,7 @@ async def test_the_card_and_its_file(run: Run) -> None:
         "cosmos_key",
         "blob_connection_string",
         "ca_file",
+        "operator_key",
     }
     assert (await command(run, "stack", "show", "device_id")).strip() == run.demo.device_id
     assert f"{run.demo.username}   password {run.demo.password}" in printed
@@ -80,6 +81,16 @@ async def test_the_card_and_its_file(run: Run) -> None:
         body = {"username": run.demo.username, "password": run.demo.password}
         signed_in = await client.post(f"{run.demo.api_url}/api/login", json=body)
     assert signed_in.json()["user_id"] == run.demo.user_id
+
+
+async def test_the_operators_calls_open_with_the_cards_key(run: Run) -> None:
+    key = (await command(run, "stack", "show", "operator_key")).strip()
+    async with httpx.AsyncClient(base_url=f"{run.demo.api_url}/api/operator") as client:
+        reply = await client.get("/accounts", headers={"X-Operator-Key": key})
+        refused = await client.get("/accounts", headers={"X-Operator-Key": key[:-1]})
+    assert [each["user_id"] for each in reply.json()["items"]] == [run.demo.user_id]
+    assert refused.status_code == 401
+    assert f"MYMOTE_OPERATOR_KEY='{key}'" in (run.settings.state_dir / "env").read_text()
 
 
 async def test_one_device_connected_and_its_counts_grow(run: Run) -> None:
