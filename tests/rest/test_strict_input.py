@@ -93,6 +93,30 @@ async def test_queries_are_read_strictly(
     assert SECRET not in assert_error(reply, 400)
 
 
+@pytest.mark.parametrize(
+    "number",
+    ["5.0", "%2B5", "+5", "5+", "5e0", "05", "5_0", "%D9%A5", "%EF%BC%95", "0x5", "", "true"],
+)
+async def test_a_number_is_written_in_plain_digits(
+    client: httpx.AsyncClient, alice: Customer, number: str
+) -> None:
+    for query in (f"devices?limit={number}", f"notifications?level={number}"):
+        reply = await client.get(f"{alice.base}/{query}")
+        assert "whole number in plain digits" in assert_error(reply, 400)
+
+
+@pytest.mark.parametrize("value", ["1", "yes", "True", "on", ""])
+async def test_a_truth_is_true_or_false(
+    client: httpx.AsyncClient, alice: Customer, value: str
+) -> None:
+    reply = await client.post(
+        f"{alice.base}/devices/import?dry_run={value}",
+        content=b"device_key,name\n",
+        headers={"Content-Type": "text/csv"},
+    )
+    assert "dry_run is 'true' or 'false'" in assert_error(reply, 400)
+
+
 async def test_a_call_without_parameters_says_so(
     client: httpx.AsyncClient, alice: Customer
 ) -> None:

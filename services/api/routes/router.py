@@ -11,7 +11,7 @@ from services.api.routes.auditing import audited
 from services.api.routes.dependencies import PREFIX, Calling, admit, identify, opened
 from services.api.routes.idempotency import is_idempotent, once
 from services.api.routes.json_body import with_json
-from services.api.routes.query import check_query, query_names
+from services.api.routes.query import check_query, query_forms
 from shared.errors import Unauthorized
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -23,7 +23,7 @@ class StrictRoute(APIRoute):
     def get_route_handler(self) -> Handler:
         """FastAPI's, behind the checks."""
         answer = super().get_route_handler()
-        known = query_names(self.dependant)
+        known = query_forms(self.dependant)
         body = self.body_field
 
         async def handle(request: Request) -> Response:
