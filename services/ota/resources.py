@@ -10,6 +10,7 @@ from services.ota.logic.downloads import Downloads
 from services.ota.logic.installables import Installables
 from services.ota.logic.job_rules import Limits
 from services.ota.logic.joined import Joined
+from services.ota.logic.places import Places
 from services.ota.logic.refusals import Refusals
 from services.ota.logic.signing import Signer
 from services.ota.logic.together import Together
@@ -88,6 +89,11 @@ async def open_resources(settings: OtaSettings) -> AsyncIterator[Resources]:
                 firmware=Joined(documents.firmware),
                 chunks=Chunks(reading.read),
                 ticket_key=settings.ota_ticket_key,
+                places=Places(
+                    at_once=settings.ota_downloads_at_once,
+                    of_account=settings.ota_downloads_of_account,
+                    of_job=settings.ota_downloads_of_job,
+                ),
             ),
             refusals=Refusals(
                 Audit(database.get_container_client(AUDIT.name)),

@@ -31,6 +31,11 @@ class OtaSettings(AzureSettings, ServiceSettings):
     ota_app_max_bytes: PositiveInt = 256 * 1024  # the X400's program memory
     ota_firmware_max_bytes: PositiveInt = 4 * 1024 * 1024
 
+    # Downloads at once, of each process: in all (each may take 512 KiB of memory), of one account's
+    # files, and of one job; a gateway needs one, and a second one while its former link dies.
+    ota_downloads_at_once: PositiveInt = 500
+    ota_downloads_of_account: PositiveInt = 250
+    ota_downloads_of_job: PositiveInt = 2
     ota_refusals_per_minute: PositiveInt = 60  # of a kind, on the audit log, of each process
     ota_ticket_life: Period = timedelta(hours=1)
     ota_order_life: Period = timedelta(days=7)  # then a job ends, wherever it is

@@ -18,6 +18,7 @@ from services.api.logic.manufacturing import Manufactured
 from services.api.resources import Resources as ApiResources
 from services.ota.logic.chunks import CHUNK_BYTES, Blob, Chunks
 from services.ota.logic.downloads import File
+from services.ota.logic.places import Places
 from services.ota.logic.ranges import Part
 from services.ota.logic.refusals import Concerned
 from services.ota.resources import Resources
@@ -224,7 +225,7 @@ def _with_one_place(ota: Resources) -> Starlette:
         return bytes(length)
 
     app = Starlette()
-    narrow = replace(ota.downloads, chunks=Chunks(read), places=asyncio.Semaphore(1))
+    narrow = replace(ota.downloads, chunks=Chunks(read), places=Places(1, 2, 1))
     app.state.resources = replace(ota, downloads=narrow)
     return app
 

@@ -4,7 +4,7 @@ import asyncio
 import hmac
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pydantic import SecretStr
@@ -12,11 +12,12 @@ from pydantic import SecretStr
 from services.ota.logic import proof, tickets
 from services.ota.logic.chunks import Blob, Chunks
 from services.ota.logic.joined import Joined
+from services.ota.logic.places import Places
 from services.ota.logic.ranges import Part
 from services.ota.logic.refusals import Concerned, Refused
 from services.ota.store.blob_reading import Tampered
 from services.ota.store.downloads import DownloadDocuments
-from shared.errors import NotFound
+from shared.errors import Forbidden, NotFound, Unavailable
 from shared.schemas.artifacts import AppVersionDocument, FirmwareDocument
 from shared.schemas.audit import PLATFORM
 from shared.schemas.documents import DeviceDocument
@@ -25,7 +26,7 @@ from shared.schemas.jobs import ENDS, Job
 _APP = re.compile(r"apps/([a-z0-9-]{1,50})/([A-Za-z0-9_-]{1,64})\.bin")
 _FIRMWARE = re.compile(r"firmware/[A-Za-z0-9_-]{1,64}\.bin")
 
-DOWNLOADS_AT_ONCE = 500  # each may hold two chunks of its own in memory
+LOOK_SECONDS = 5.0  # between two looks whether the job of a download has ended
 
 KEY_REFUSED, TICKET_REFUSED, TAMPERED = "downloadRefused", "ticketRefused", "tamperedBlob"
 
@@ -38,6 +39,7 @@ class File:
     md5: str  # base64
     sha256: str  # hex
     concerned: Concerned
+    job_id: str = ""  # by a ticket
 
     @property
     def etag(self) -> str:
@@ -66,7 +68,8 @@ class Downloads:
     firmware: Joined[str, FirmwareDocument | None]
     chunks: Chunks
     ticket_key: SecretStr
-    places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(DOWNLOADS_AT_ONCE))
+    places: Places
+    look_seconds: float = LOOK_SECONDS
 
     async def by_key(self, filepath: str, key: str) -> File:
         """Whoever has the key may. Raises Refused and Unavailable."""
@@ -108,16 +111,29 @@ class Downloads:
         who = replace(who, proven=True)
         _check_job(call, ticket, job, who)
         blob = Blob(job.filepath, job.blob_etag, job.size)
-        return await self._checked(File(blob, job.md5, job.sha256, who))
+        return await self._checked(File(blob, job.md5, job.sha256, who, job.id))
 
     async def content(self, file: File, part: Part) -> AsyncIterator[memoryview]:
         """A part of a file in small pieces. Raises Refused where the blob was changed meanwhile,
-        and Unavailable."""
+        Forbidden where its job ended, and Unavailable."""
+        time = asyncio.get_running_loop().time
+        looked_at = time()  # whoever was given the file has just looked
         try:
             async for piece in self.chunks.stream(file.blob, part):
+                if file.job_id and time() - looked_at >= self.look_seconds:
+                    looked_at = time()
+                    await self._check_open(file)
                 yield piece
         except (Tampered, NotFound) as error:
             raise _refused_blob(error, file) from None
+
+    async def _check_open(self, file: File) -> None:
+        try:
+            job = await self.documents.job(file.concerned.user_id, file.job_id)
+        except Unavailable:
+            return  # nobody knows, and most are right: the next look will tell
+        if job is None or job.state in ENDS:
+            raise Forbidden("The job ended while its file was being sent.")
 
     async def _owns(self, device: DeviceDocument, job: Job) -> bool:
         """Whether the pairing that the job was ordered in is in force."""

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from services.ota.logic.downloads import Downloads, File
 from services.ota.logic.ranges import Part
 from services.ota.routes.refusing import noted
-from shared.errors import MyMoteError, Unavailable
+from shared.errors import MyMoteError
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ STALLED_SECONDS = 300.0  # without room for another piece; 2G takes one in a min
 
 
 class Sending(StreamingResponse):
-    """A part of a file. Sending it raises Unavailable where too many are under way.
+    """A part of a file. Sending it raises TooMany and Unavailable where too many are under way.
 
     Where it cannot go on, the reply ends short of its Content-Length, and the reader resumes from
     there. How many bytes were sent is kept in `request.state.logged`; of a reader that hung up, a
@@ -39,13 +39,18 @@ class Sending(StreamingResponse):
         super().__init__(content, status_code=status, headers=headers)
         self._request = request
         self._places = downloads.places
+        self._file = file
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
-        if self._places.locked():
-            raise Unavailable("Too many downloads are under way; try again in a few seconds.")
-        async with self._places:  # at once, since nothing happens between
-            await super().__call__(scope, receive, send)
+        account, job_id = self._file.concerned.user_id, self._file.job_id
+        try:
+            async with asyncio.timeout(None) as life:
+                with self._places.taken(account, job_id, lambda: life.reschedule(0)):
+                    await super().__call__(scope, receive, send)
+        except TimeoutError:
+            why = "its gateway has come back for the file more than once since"
+            log.info("a download was cut off", extra={"error": why, "job_id": job_id})
 
     async def stream_response(self, send: Send) -> None:
         """ASGI, as Starlette calls it; cancelled where the reader hangs up."""
