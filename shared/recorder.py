@@ -44,8 +44,6 @@ class Records:
     log: logging.Logger
     requests: Counter  # by method, route and status
     seconds: Histogram  # by route
-    # FastAPI names the matched route in the scope for its own routes only.
-    fixed_paths: Sequence[str] = PROBES
     named: Sequence[str] = ()  # of `request.state`: what is logged of each request, "" where absent
 
 
@@ -124,7 +122,8 @@ class RequestRecorder:
         path: str | None = getattr(scope.get("route"), "path", None)
         if path:
             return path
-        return scope["path"] if scope["path"] in self.records.fixed_paths else NO_ROUTE
+        # FastAPI names the matched route in the scope for its own routes only.
+        return scope["path"] if scope["path"] in PROBES else NO_ROUTE
 
 
 def _too_long(scope: Scope) -> Response | None:

@@ -91,8 +91,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         lifespan=lifespan,
         # A redirect would carry the key into another log line.
         redirect_slashes=False,
-        docs_url=None,  # routes/docs.py has a page of our own
-        redoc_url=None,
+        openapi_url=None,  # routes/docs.py serves it, and a page of our own
     )
     for router in ROUTERS:
         app.include_router(router)

@@ -5,7 +5,7 @@ import logging
 from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from shared.recorder import PROBES, Records
+from shared.recorder import Records
 
 RECORDS = Records(
     logging.getLogger("services.api.access"),
@@ -17,7 +17,6 @@ RECORDS = Records(
     Histogram(
         "mymote_api_request_seconds", "Time from a request's head to its reply's end", ["route"]
     ),
-    fixed_paths=(*PROBES, "/openapi.json"),
     named=("user_id", "device_id"),  # of callers that proved who they are
 )
 

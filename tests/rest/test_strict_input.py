@@ -179,3 +179,18 @@ async def test_long_replies_are_compressed(client: httpx.AsyncClient) -> None:
     assert small.json() == plain.json()
     short = await client.get("/healthz", headers={"Accept-Encoding": "gzip"})
     assert "content-encoding" not in short.headers
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/docs"])
+async def test_what_is_the_same_for_all_is_sent_once(client: httpx.AsyncClient, path: str) -> None:
+    first = await client.get(path)
+    etag = first.headers["etag"]
+    assert first.headers["cache-control"] == "no-cache"
+    for tags in (etag, f'"other", {etag}', etag.removeprefix("W/"), "*"):
+        again = await client.get(path, headers={"If-None-Match": tags})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
+    other = await client.get(path, headers={"If-None-Match": '"other"'})
+    assert (other.status_code, other.content) == (200, first.content)
+    head = await client.head(path)
+    assert (head.content, head.headers["etag"]) == (b"", etag)
+    assert head.headers["content-length"] == first.headers["content-length"]

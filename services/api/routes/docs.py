@@ -1,36 +1,54 @@
-"""The reference at `/docs`, made from the OpenAPI document.
+"""The OpenAPI document at `/openapi.json`, and the reference at `/docs`, which is made from it.
 
 A page of our own rather than Swagger's: that one loads its script from elsewhere, which fails
 on a machine without network and would run a stranger's code where API keys are typed.
 """
 
+import json
 from collections.abc import Mapping
 from html import escape
 from itertools import groupby
 from typing import Any
 
-from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, FastAPI, Request, Response
 
 from services.api.routes.dependencies import PREFIX
 from services.api.routes.docs_call import COMMON, render_call
 from services.api.routes.docs_schema import render_entity
 from services.api.routes.docs_text import paragraphs, prose, row
 from services.api.routes.openapi import operations
-from services.api.routes.page import inline, reply, template
+from services.api.routes.page import inline, policy_of, template
+from services.api.routes.prerendered import Prerendered
 
 router = APIRouter(include_in_schema=False)
 
 Call = tuple[str, str, dict[str, Any]]  # method, path, operation
 
 
+@router.get("/openapi.json")
+async def document(request: Request) -> Response:
+    """OpenAPI 3.1, for programs."""
+    return _prerendered(request.app)[0].reply(request)
+
+
 @router.get("/docs")
-async def docs(request: Request) -> HTMLResponse:
+async def docs(request: Request) -> Response:
     """The calls, their refusals and the entities."""
-    state = request.app.state
-    if not hasattr(state, "docs"):
-        state.docs = render(request.app.openapi())
-    return reply(state.docs, script=inline("docs.js"))
+    return _prerendered(request.app)[1].reply(request)
+
+
+def _prerendered(app: FastAPI) -> tuple[Prerendered, Prerendered]:
+    """The document and the page, made when one of them is asked for first."""
+    if not hasattr(app.state, "docs"):
+        schema = app.openapi()
+        text = json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
+        policy = {"Content-Security-Policy": policy_of(inline("docs.js"))}
+        app.state.docs = (
+            Prerendered.of(text.encode(), "application/json"),
+            Prerendered.of(render(schema).encode(), "text/html", policy),
+        )
+    prerendered: tuple[Prerendered, Prerendered] = app.state.docs
+    return prerendered
 
 
 def render(document: Mapping[str, Any]) -> str:

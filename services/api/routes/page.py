@@ -6,8 +6,6 @@ from functools import cache
 from importlib.resources import files
 from string import Template
 
-from fastapi.responses import HTMLResponse
-
 # Nothing from elsewhere.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
 
@@ -24,10 +22,9 @@ def template(name: str) -> Template:
     return Template(inline(name).replace("$style", inline("page.css")))
 
 
-def reply(html: str, script: str = "") -> HTMLResponse:
-    """A page that a browser lets fetch nothing, and run this very script and no other."""
-    policy = POLICY
-    if script:
-        digest = b64encode(hashlib.sha256(script.encode()).digest()).decode()
-        policy += f"; script-src 'sha256-{digest}'"
-    return HTMLResponse(html, headers={"Content-Security-Policy": policy})
+def policy_of(script: str = "") -> str:
+    """The policy by which a browser fetches nothing, and runs this very script and no other."""
+    if not script:
+        return POLICY
+    digest = b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return f"{POLICY}; script-src 'sha256-{digest}'"
