@@ -12,13 +12,14 @@ from services.ota.logic.job_rules import Seen
 from services.ota.logic.reports import Installed, Report, read_news, read_report
 from shared.schemas.jobs import ENDS, Job, JobKind, JobState
 from tests.ota.order_world import APP, LIMITS, START
+from x400.ota_order import OtaCode
 
 STATES = ("accepted", "downloading", "installing", "succeeded", "failed", "rejected")
 REPORTS = st.builds(
     lambda state, percent, error: Report(job="one", state=state, percent=percent, error=error),
     st.sampled_from(STATES),
     st.integers(0, 100),
-    st.sampled_from(["", "busy", "power_lost: at 3 V", "refused: 403", "?"]),
+    st.sampled_from(["", "fell over", "power_lost: at 3 V", "refused: 403", "?"]),
 )
 LOOKS = st.builds(
     lambda connected, report, version, ordered: Seen(
@@ -220,3 +221,7 @@ def test_events_are_told_apart() -> None:
     news = read_news("twinChangeEvents", "updateTwin", mine)
     assert news is not None
     assert (news.version, news.look, list(news.reports)) == (4, False, [JobKind.APP])
+
+
+def test_what_gateways_report_is_told_and_nothing_else() -> None:
+    assert reasons.CODES.keys() == set(OtaCode)

@@ -14,7 +14,6 @@ from shared.errors import Conflict, InvalidRequest, NotFound
 from shared.schemas.accounts import Account, ApiKey, Scope
 
 MAX_KEYS = 50  # of an account: they are read with every call
-MAX_OVERLAP = timedelta(days=90)
 MAX_LIFETIME = timedelta(days=3650)  # where a key expires at all
 
 

@@ -17,12 +17,11 @@ UNKNOWN_DEVICE = "IoT Hub does not know this gateway; ask the platform's operato
 ORDER_AGAIN = "Order it again"
 MAX_DETAIL = 200  # characters of what a gateway says
 
-# By the code that a gateway reports.
-_CODES = {
+# By the code that a gateway reports (x400/ota_order.py).
+CODES = {
     "no_device_key": "The gateway has no device key, which the download needs; set it up again",
     "bad_order": "The gateway does not understand the order; its firmware may be too old",
     "too_large": "It is larger than the gateway's memory for it; make it smaller",
-    "wrong_type": "It is for another type of gateway; order what fits this one",
     "download_failed": "The download did not get through; look at the gateway's connection",
     "refused": "The platform refused the download",
     "size_mismatch": "The file that arrived has another size than the one that was uploaded",
@@ -31,7 +30,6 @@ _CODES = {
     "bad_signature": "The gateway trusts no key that signed it; look at the keys it trusts",
     "install_failed": "The gateway could not install it",
     "power_lost": "The gateway lost its power while it installed, and runs what it ran before",
-    "busy": "The gateway was busy with something else",
 }
 _SILENT = {
     JobState.SENT: "is connected but did not answer the order",
@@ -52,7 +50,7 @@ def told(error: str) -> str:
     """What a gateway's `error` means, without a full stop at its end."""
     code, _, detail = error.partition(":")
     detail = _short(detail)
-    sentence = _CODES.get(code.strip())
+    sentence = CODES.get(code.strip())
     if sentence is None:
         said = _short(error)
         return f"The gateway says: {said.rstrip('.')}" if said else "The gateway gave no reason"
