@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from mymote.api import Api, Entity
 
 DEVICE_ID = re.compile(r"X400_[0-9a-f]{40}\Z")
-UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")  # of an app
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")  # of an app or a job
+JOB_ID_BEGINNING = re.compile(r"[0-9a-f-]{6,36}\Z")  # as the api takes it
+BEGINNING = 6  # characters of an id, where names may be meant as well
 SHOWN = 10  # of those that a name may mean
 
 
@@ -29,9 +31,8 @@ def device_id(api: "Api", given: str) -> str:
 def group_id(api: "Api", given: str) -> str:
     """The id of the group that `given` means. Raises Failure where none or several are meant."""
     groups: list[Entity] = api.call("listGroups")
-    same = [group for group in groups if group["id"] == given]
-    named = [group for group in groups if group["name"] == given]
-    return str(_one(same or named, given, "group", "mymote group list", "id")["id"])
+    meant = _meant(groups, given)
+    return str(_one(meant, given, "group", "mymote group list", "id")["id"])
 
 
 def app_id(api: "Api", given: str, *, create: bool = False) -> str:
@@ -42,11 +43,22 @@ def app_id(api: "Api", given: str, *, create: bool = False) -> str:
     if UUID.match(given):
         return given
     found = list(api.each("listApps"))
-    same = [app for app in found if app["id"] == given]
-    named = [app for app in found if app["name"] == given]
-    if create and not same and not named:
+    if create and not any(given in (app["id"], app["name"]) for app in found):
         return str(api.call("createApp", json={"name": given})["id"])
-    return str(_one(same or named, given, "app", "mymote app list", "id")["id"])
+    return str(_one(_meant(found, given), given, "app", "mymote app list", "id")["id"])
+
+
+def job_id(api: "Api", given: str) -> str:
+    """The id of the job that `given` means. Raises Failure where none or several are meant."""
+    if UUID.match(given):
+        return given
+    if not JOB_ID_BEGINNING.match(given):
+        raise usage(
+            f"'{escaped(given)}' is no job's id: give it whole or its first {BEGINNING} characters "
+            "at least, as `mymote job list` shows them."
+        )
+    found = list(api.each("listJobs", query={"id": given}, limit=SHOWN + 1))
+    return str(_one(found, given, "job", "mymote job list", "id")["id"])
 
 
 def app_version(api: "Api", app_id: str, given: str) -> "Entity":
@@ -72,7 +84,18 @@ def firmware(api: "Api", device_id: str, given: str) -> "Entity":
         fits = [each for each in known if not type_ or each["type"] == type_]
         same = [each for each in fits if each["version"] == given]
         same = same or [each for each in fits if each["name"] == given]
-    return _one(same, given, "firmware", "mymote firmware list", "id")
+    return _one(same or _begun(known, given), given, "firmware", "mymote firmware list", "id")
+
+
+def _meant(known: "Sequence[Entity]", given: str) -> "list[Entity]":
+    """By the whole id, else by name, else by the id's beginning."""
+    same = [each for each in known if each["id"] == given]
+    named = [each for each in known if each["name"] == given]
+    return same or named or _begun(known, given)
+
+
+def _begun(known: "Sequence[Entity]", given: str) -> "list[Entity]":
+    return [each for each in known if len(given) >= BEGINNING and each["id"].startswith(given)]
 
 
 def _one(found: "Sequence[Entity]", given: str, kind: str, lister: str, key: str) -> "Entity":

@@ -79,6 +79,7 @@ JOBS = ContainerSpec(
         ("user_id", "doc", "created_at", "id"),
         ("user_id", "device_id", "created_at", "id"),
         ("user_id", "state", "created_at", "id"),
+        ("user_id", "open", "created_at", "id"),
     ),
 )
 UPLOADS = ContainerSpec("uploads", "/id")  # binaries that are on their way into Blob Storage

@@ -25,7 +25,9 @@ JOBS = (
 JobId = Annotated[
     str,
     typer.Argument(
-        metavar="JOB_ID", help="As `job list` shows it.", autocompletion=complete.open_jobs
+        metavar="JOB_ID",
+        help="As `job list` shows it, or its first six characters or more.",
+        autocompletion=complete.open_jobs,
     ),
 ]
 
@@ -82,7 +84,7 @@ def list_jobs(
 def show(context: typer.Context, job_id: JobId, as_json: AsJson = False) -> None:
     """One job, and all that happened to it."""
     with calling(context) as api:
-        found = api.call("getJob", jobid=job_id)
+        found = api.call("getJob", jobid=names.job_id(api, job_id))
     if not as_json:
         found["steps"] = [watching.line_of(step) for step in found["steps"]]
     output.shown(found, as_json=as_json)
@@ -92,7 +94,7 @@ def show(context: typer.Context, job_id: JobId, as_json: AsJson = False) -> None
 def watch(context: typer.Context, job_id: JobId, as_json: AsJson = False) -> None:
     """Show how a job goes until it is done; ends with status 0 only if it succeeded."""
     with calling(context) as api:
-        watching.watch(api, job_id, as_json=as_json)
+        watching.watch(api, names.job_id(api, job_id), as_json=as_json)
 
 
 @app.command("cancel")
@@ -101,6 +103,7 @@ def cancel(
 ) -> None:
     """Take an order back; not once the gateway installs."""
     with calling(context) as api:
+        job_id = names.job_id(api, job_id)
         agreed(f"Cancel job {job_id}?", yes)
         reply = api.call("cancelJob", jobid=job_id)
     output.done(reply, "Cancelled.", as_json=as_json)

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, computed_field
 
 from shared.schemas.documents import Sortable
 
@@ -93,6 +93,12 @@ class Job(BaseModel):
     due_at: Sortable | None = None  # when somebody must look at it; none: never again
     finished_at: datetime | None = None
     ttl: int = -1  # seconds that it is kept from its last change; -1: for ever
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def open(self) -> bool:
+        """Whether it has not had its end. It is stored, so that lists of such are indexed."""
+        return self.state not in ENDS
 
 
 class Slot(BaseModel):

@@ -77,31 +77,41 @@ async def test_an_app_from_its_making_to_a_device(mymote: CommandLine, pump: Man
     assert (await mymote.well("app", "show-version", app, version["id"])) == version
     ordered = await mymote.well("device", "app", "Pump", app, version["id"], "--yes")
     assert ordered["result"]
-    await jobs_of(mymote, ordered["id"], version["id"])
+    await jobs_of(mymote, ordered["id"], app, version["id"])
     await mymote.well("app", "delete-version", app, version["id"], "--yes")
     await mymote.well("app", "delete", app, "--yes")
     assert (await mymote("app", "show", app)).status == 4
 
 
-async def jobs_of(mymote: CommandLine, job_id: str, version_id: str) -> None:
+async def jobs_of(mymote: CommandLine, job_id: str, app_id: str, version_id: str) -> None:
     """Where an order is found, taken back and given again, by names."""
     listed = await mymote.well("job", "list", "--device", "Pump", "--state", "open")
     assert [each["id"] for each in listed] == [job_id]
     shown = await mymote("job", "show", job_id)
     assert (shown.status, "queued" in shown.output) == (0, True)
-    assert (await mymote.well("job", "cancel", job_id, "--yes"))["state"] == "cancelled"
+    assert (await mymote.well("job", "cancel", job_id[:8], "--yes"))["state"] == "cancelled"
     assert (await mymote("job", "cancel", job_id, "--yes")).status == 5
-    watched = await mymote("job", "watch", job_id)
+    watched = await mymote("job", "watch", job_id[:6])
     assert (watched.status, "Cancelled by first." in watched.output) == (1, True)
     again = await mymote.well("app", "send", "Pump", "Pumps", "1.4.0", "--yes")
     assert (await mymote.well("job", "show", again["id"]))["app_version_id"] == version_id
+    none = await mymote("job", "show", _other(job_id[:8]))
+    assert (none.status, "mymote job list" in none.errors) == (4, True)
+    short = await mymote("job", "show", job_id[:5])
+    assert (short.status, "first 6 characters" in short.errors) == (2, True)
     assert (await mymote("app", "send", "Pump", "Pumps", "9.9.9", "--yes")).status == 4
     assert (await mymote("app", "send", "Pump", "No app", "1.4.0", "--yes")).status == 4
     await mymote.well("app", "create", "Pumps")
     two = await mymote("app", "send", "Pump", "Pumps", "1.4.0", "--yes")
     assert (two.status, "means several" in two.errors) == (2, True)
+    by_beginning = await mymote.well("app", "versions", app_id[:8])
+    assert [each["id"] for each in by_beginning] == [version_id]
     table = await mymote("job", "list", "--kind", "app")
     assert re.search("Pumps +1.4.0", table.output)
+
+
+def _other(beginning: str) -> str:
+    return beginning[:-1] + ("0" if beginning[-1] != "0" else "1")
 
 
 async def test_firmware_of_the_operator(mymote: CommandLine, pump: Manufactured) -> None:

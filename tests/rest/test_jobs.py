@@ -8,17 +8,25 @@ import httpx
 import pytest
 
 from services.api.resources import Resources
+from services.api.store.jobs import Filter
 from shared.schemas.jobs import Job, JobKind, JobState, JobStep, Slot, slot_id
 from tests.api.customers import Customer, new_customer
 from tests.api.test_api_refusals import assert_error
+from tests.load.devices import last_charge
 from tests.rest.records import DEVICE_A, DEVICE_B
 
 START = datetime(2026, 3, 14, 12, tzinfo=UTC)
 
 
 async def put_job(resources: Resources, user_id: str, minute: int = 0, **changes: Any) -> Job:
+    job = _job(user_id, minute, **changes)
+    await resources.jobs.container.create_item(job.model_dump(mode="json"))
+    return job
+
+
+def _job(user_id: str, minute: int, **changes: Any) -> Job:
     at = START + timedelta(minutes=minute)
-    job = Job(
+    return Job(
         id=str(uuid.uuid4()),
         user_id=user_id,
         kind=JobKind.APP,
@@ -38,8 +46,11 @@ async def put_job(resources: Resources, user_id: str, minute: int = 0, **changes
         state_at=at,
         steps=[JobStep(state=JobState.QUEUED, at=at, reason="It is offline.")],
     ).model_copy(update=changes)
-    await resources.jobs.container.create_item(job.model_dump(mode="json"))
-    return job
+
+
+def alike() -> str:
+    """An id that begins as others do."""
+    return f"5eedb0a7{str(uuid.uuid4())[8:]}"
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +61,8 @@ async def fleet(resources: Resources) -> tuple[Customer, list[Job]]:
         {"state": JobState.SUCCEEDED, "finished_at": START},
         {"kind": JobKind.FIRMWARE, "app_id": "", "artifact_id": "f1"},
         {"device_id": DEVICE_B, "state": JobState.TIMED_OUT},
-        {"state": JobState.DOWNLOADING, "percent": 50},
-        {"device_id": DEVICE_B, "state": JobState.QUEUED},
+        {"id": alike(), "state": JobState.DOWNLOADING, "percent": 50},
+        {"id": alike(), "device_id": DEVICE_B, "state": JobState.QUEUED},
     ]
     made = [
         await put_job(resources, customer.user_id, minute, **change)
@@ -114,6 +125,9 @@ async def test_a_job_as_it_is_shown(
         (f"device_id={DEVICE_B}&state=timed_out", [2]),
         (f"device_id={DEVICE_A}&state=open&kind=app", [3]),
         ("kind=firmware", [1]),
+        ("id=5eedb0a7", [4, 3]),
+        ("id=5eedb0a7&state=queued", [4]),
+        ("id=5eedb0a8", []),
     ],
 )
 async def test_jobs_are_listed_newest_first(
@@ -133,7 +147,17 @@ async def test_jobs_are_listed_newest_first(
 
 
 @pytest.mark.parametrize(
-    "query", ["device_id=x", "state=none", "kind=none", "limit=0", "cursor=AAAA", "name=x"]
+    "query",
+    [
+        "device_id=x",
+        "state=none",
+        "kind=none",
+        "limit=0",
+        "cursor=AAAA",
+        "name=x",
+        "id=5eedb",
+        "id=5EEDB0A7",
+    ],
 )
 async def test_wrong_filters(client: httpx.AsyncClient, alice: Customer, query: str) -> None:
     assert_error(await client.get(f"{alice.base}/jobs?{query}"), 400)
@@ -150,3 +174,27 @@ async def test_jobs_that_are_not_there(
             assert_error(await client.request(method, url), status)
     # There is no OTA service here.
     assert_error(await client.delete(f"{other.base}/jobs/{jobs[0].id}"), 501)
+
+
+async def test_a_page_of_open_jobs_costs_what_it_holds(resources: Resources) -> None:
+    """However many have had their end since; a page is charged for what it loads."""
+    customer = await new_customer(resources)
+    for minute in range(3):
+        await put_job(resources, customer.user_id, minute)
+    alone = await _charge_of_open_jobs(resources, customer.user_id)
+    ended = [
+        _job(customer.user_id, minute, state=JobState.SUCCEEDED).model_dump(mode="json")
+        for minute in range(10, 410)
+    ]
+    for start in range(0, len(ended), 100):
+        operations = [("create", (each,)) for each in ended[start : start + 100]]
+        await resources.jobs.container.execute_item_batch(operations, customer.user_id)
+    assert await _charge_of_open_jobs(resources, customer.user_id) == alone
+    page = await resources.jobs.page(customer.user_id, Filter(), 3)
+    assert {each.state for each in page.jobs} == {JobState.SUCCEEDED}
+
+
+async def _charge_of_open_jobs(resources: Resources, user_id: str) -> float:
+    page = await resources.jobs.page(user_id, Filter(open=True), 3)
+    assert len(page.jobs) == 3
+    return last_charge(resources.jobs.container)

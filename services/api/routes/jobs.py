@@ -12,12 +12,10 @@ from services.api.routes.errors import refusals
 from services.api.routes.paging import DEFAULT_PAGE, Cursor, Limit
 from services.api.routes.router import customer_router
 from services.api.store.jobs import Filter
-from shared.schemas.jobs import ENDS, JobKind, JobState
 from shared.schemas.jobs import Job as JobDocument
+from shared.schemas.jobs import JobKind, JobState
 
 router = customer_router("over the air")
-
-OPEN = tuple(state for state in JobState if state not in ENDS)
 
 
 def _stores(resources: Opened) -> Stores:
@@ -54,6 +52,15 @@ async def list_jobs(
         WantedJobState | None, Query(description="`open` is what has not had its end.")
     ] = None,
     kind: Annotated[JobKind | None, Query(description="Of apps or of firmware only.")] = None,
+    begins: Annotated[
+        str,
+        Query(
+            alias="id",
+            pattern="^([0-9a-f-]{6,36})?$",
+            description="Whose `id` begins with this; at least 6 characters.",
+            examples=["5b0a7c9e"],
+        ),
+    ] = "",
     limit: Limit = DEFAULT_PAGE,
     cursor: Cursor = "",
 ) -> JobPage:
@@ -61,8 +68,10 @@ async def list_jobs(
     since."""
     wanted = Filter(
         device_id=ids.check_device_id(device_id) if device_id else "",
-        states=_states(state),
+        open=state is WantedJobState.OPEN,
+        state=JobState(state) if state and state is not WantedJobState.OPEN else None,
         kind=kind,
+        begins=begins,
     )
     page = await stores.jobs.page(caller.user_id, wanted, limit, cursor)
     return JobPage(items=[_entity(each) for each in page.jobs], next=page.next)
@@ -91,12 +100,6 @@ async def cancel_job(request: Request, stores: Opener, caller: Caller, job_id: J
     job = await jobs.get_job(stores.jobs, caller.user_id, job_id)
     request.state.device_id = job.device_id
     return _entity(await jobs.cancel(stores, caller.user_id, job_id, caller.principal.name))
-
-
-def _states(wanted: WantedJobState | None) -> tuple[JobState, ...]:
-    if wanted is None:
-        return ()
-    return OPEN if wanted is WantedJobState.OPEN else (JobState(wanted.value),)
 
 
 def _entity(job: JobDocument) -> Job:

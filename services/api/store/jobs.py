@@ -3,7 +3,6 @@
 The OTA service writes it.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from azure.cosmos.aio import ContainerProxy
@@ -19,8 +18,10 @@ class Filter:
     """What is looked for; what is not given does not matter."""
 
     device_id: str = ""
-    states: Sequence[JobState] = ()
+    open: bool = False  # such as have not had their end, and no others
+    state: JobState | None = None
     kind: JobKind | None = None
+    begins: str = ""  # its id, with this
 
 
 @dataclass(frozen=True)
@@ -53,15 +54,17 @@ class Jobs:
         if wanted.device_id:
             conditions.append("c.device_id = @device")
             values["@device"] = wanted.device_id
-        if len(wanted.states) == 1:
+        if wanted.open:
+            conditions.append("c.open = true")
+        if wanted.state is not None:
             conditions.append("c.state = @state")
-            values["@state"] = wanted.states[0]
-        elif wanted.states:
-            conditions.append("ARRAY_CONTAINS(@states, c.state)")
-            values["@states"] = list(wanted.states)
+            values["@state"] = wanted.state
         if wanted.kind is not None:
             conditions.append("c.kind = @kind")
             values["@kind"] = wanted.kind
+        if wanted.begins:
+            conditions.append("STARTSWITH(c.id, @begins)")
+            values["@begins"] = wanted.begins
         order = ", ".join(f"c.{name} DESC" for name in _order(wanted))
         page = await read_page(
             self.container,
@@ -78,6 +81,8 @@ def _order(wanted: Filter) -> tuple[str, ...]:
     """By time, as the container's composite index that begins with what is looked for has it."""
     if wanted.device_id:
         return "user_id", "device_id", "created_at", "id"
-    if len(wanted.states) == 1:
+    if wanted.state is not None:
         return "user_id", "state", "created_at", "id"
+    if wanted.open:
+        return "user_id", "open", "created_at", "id"
     return "user_id", "doc", "created_at", "id"
