@@ -169,6 +169,9 @@ class _Judge:
             given = first_owner(self._gateway) if view is Nobody.NEVER_PAIRED else view
             if found == (given.user_id if isinstance(given, Pairing) else None):
                 return view
+        if found is None and Nobody.NEVER_PAIRED in possible:
+            # Its first owner is given the well-formed within the quota, and nothing else.
+            return Nobody.NEVER_PAIRED
         return possible[0]
 
     def _charge(self, event: StreamEvent, kind: str) -> bool:

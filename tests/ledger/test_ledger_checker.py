@@ -271,6 +271,27 @@ def test_only_while_a_pairing_is_written_may_its_messages_go_either_way() -> Non
         assert report.unsure == (not violations)
 
 
+def test_what_came_while_the_first_pairing_was_written_may_be_nobodys() -> None:
+    """Ann's pairing began at 0.5 s. Ingest did not know it yet: it dropped the gateway's own
+    event, and parked under the gateway's name what was malformed and what was above the quota.
+    Data it would have handed over to her: what is not on her queue is lost."""
+    concerned = {Key(DEVICE, mid) for mid in ("1", "5", "7")}
+    for written, violated in ((7.2, set[Key]()), (0.9, concerned)):
+        evidence = clean()
+        evidence.documents.gateways[DEVICE] = gateway(DEVICE, pairing(ANN, 0.5))
+        lose(evidence)
+        evidence.documents.timeline = []
+        evidence.documents.parked = [
+            each.model_copy(update={"holder": DEVICE}) for each in evidence.documents.parked
+        ]
+        noon = NOON.timestamp()
+        change = PairingChange(DEVICE, ANN, "pair", noon + 0.4, noon + 9, [noon + written])
+        evidence.changes = [change]
+        violations = check(evidence).violations
+        assert concerned & {each.key for each in violations} == violated
+        assert ("lost", ONE) in {(each.kind, each.key) for each in violations}
+
+
 def test_a_trace_tells_a_message_s_whole_way(tmp_path_factory: pytest.TempPathFactory) -> None:
     log = tmp_path_factory.mktemp("logs") / "ingest.log"
     lines = [
