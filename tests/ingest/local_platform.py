@@ -22,6 +22,7 @@ from services.api.settings import ApiSettings
 from shared.schemas.documents import DeviceDocument, Ledger
 from stack.local import LocalStack
 from tests.ingest.mqtt_gateway import Gateway
+from tests.ingest.watched_gateways import WatchedGateways
 from tests.known_secrets import keep
 
 T = TypeVar("T")
@@ -44,6 +45,8 @@ class Platform:
     stack: LocalStack
     resources: Resources
     keys: dict[str, str] = field(default_factory=dict)  # device keys by device id
+    # When each write of whose a gateway is was acknowledged (Unix seconds), by device id.
+    written: dict[str, list[float]] = field(default_factory=dict)
 
     async def owner(self) -> Owner:
         made = await create_account(
@@ -64,10 +67,10 @@ class Platform:
 
     async def pair(self, gateway: Gateway, owner: Owner, name: str = "Pump") -> None:
         request = pairing.PairingRequest(owner.user_id, self.keys[gateway.device_id], name)
-        await pairing.pair(self._stores, request)
+        await pairing.pair(self._stores(gateway), request)
 
     async def unpair(self, gateway: Gateway, owner: Owner) -> None:
-        await pairing.unpair(self._stores, owner.user_id, gateway.device_id)
+        await pairing.unpair(self._stores(gateway), owner.user_id, gateway.device_id)
 
     async def document(self, owner: Owner, gateway: Gateway) -> DeviceDocument:
         found = await self.resources.devices.get(owner.user_id, gateway.device_id)
@@ -108,12 +111,18 @@ class Platform:
         await self.stack.start_service("ingest", extra=settings)
         await self.stack.wait_ready("ingest")
 
-    @property
-    def _stores(self) -> pairing.Stores:
+    async def waiting(self, owner: Owner) -> int:
+        """How many messages lie on an account's queue."""
+        admin = self.resources.azure.service_bus_administration("local")
+        runtime = await admin.get_queue_runtime_properties(f"user-{owner.user_id}")
+        return runtime.total_message_count or 0
+
+    def _stores(self, gateway: Gateway) -> pairing.Stores:
+        written = self.written.setdefault(gateway.device_id, [])
         return pairing.Stores(
             accounts=self.resources.accounts,
             groups=self.resources.groups,
-            gateways=self.resources.gateways,
+            gateways=WatchedGateways(self.resources.gateways.container, written),
             devices=self.resources.devices,
             hub=self.resources.hub,
             user_messages=self.resources.user_messages,

@@ -1,12 +1,14 @@
 """Pairing and unpairing while a virtual gateway sends, and while it is offline with what it stored.
 
 The gateway tells when it stored each message and when the hub acknowledged it; the hub took it in
-between. So of most messages it is certain whose they are, and of the rest, who may have them.
+between. So of most messages it is certain whose they are, and of the rest, who may have them. One
+that the hub takes while a pairing's start or end is being written may be judged either way.
 """
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+import math
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,12 +17,26 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from shared.schemas.documents import Pairing
-from tests.ingest.local_platform import Owner, Platform, properties_of, receive
+from tests.ingest.local_platform import Owner, Platform, eventually, properties_of, receive
 from tests.ingest.mqtt_gateway import Gateway as Identity
 from x400.gateway import Gateway, GatewayOffError
 from x400.journal import Fate, Record
 from x400.messages import Kind
 from x400.settings import GatewaySettings
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A pairing: the moments that its document names, and when these were known to be written.
+
+    All are Unix milliseconds; what has not happened is infinitely late.
+    """
+
+    user_id: str
+    started: float
+    start_written: float
+    ended: float
+    end_written: float
 
 
 @dataclass
@@ -31,17 +47,15 @@ class Seen:
     acknowledged: int | None = None
     wiped: bool = False
 
-    def is_surely_in(self, pairing: Pairing) -> bool:
+    def is_surely_in(self, interval: Interval) -> bool:
         return (
             self.acknowledged is not None
-            and _ms(pairing.started_at) <= self.stored
-            and (pairing.ended_at is None or self.acknowledged < _ms(pairing.ended_at))
+            and interval.start_written <= self.stored
+            and self.acknowledged < interval.ended
         )
 
-    def may_be_in(self, pairing: Pairing) -> bool:
-        return _ms(pairing.started_at) <= self.stored and (
-            pairing.ended_at is None or self.stored < _ms(pairing.ended_at)
-        )
+    def may_be_in(self, interval: Interval) -> bool:
+        return interval.started <= self.stored < interval.end_written
 
 
 class Witness:
@@ -119,19 +133,52 @@ async def check(platform: Platform, witness: Witness, *owners: Owner) -> dict[st
     """What each account got, by mid: all that is surely its own, nothing that is not, in order."""
     found = await platform.resources.gateways.get(witness.identity.device_id)
     assert found is not None
-    pairings = found[0].pairings
+    intervals = _intervals(found[0].pairings, platform.written[witness.identity.device_id])
+    await eventually(lambda: _all_judged(platform, witness, intervals[-1].user_id))
     taken: dict[str, list[int]] = {}
     for owner in owners:
-        own = [each for each in pairings if each.user_id == owner.user_id]
-        sure = {m for m, s in witness.seen.items() if any(s.is_surely_in(p) for p in own)}
-        maybe = {m for m, s in witness.seen.items() if any(s.may_be_in(p) for p in own)}
-        messages = await receive(owner, len(sure))
+        own = [each for each in intervals if each.user_id == owner.user_id]
+        sure = {m for m, s in witness.seen.items() if any(s.is_surely_in(i) for i in own)}
+        maybe = {m for m, s in witness.seen.items() if any(s.may_be_in(i) for i in own)}
+        messages = await receive(owner, await platform.waiting(owner))
         mids = [int(properties_of(each)["mid"]) for each in messages]
         assert mids == sorted(set(mids))
         assert sure <= set(mids) <= maybe
         taken[owner.user_id] = mids
     assert not any(set(a) & set(b) for a, b in itertools.combinations(taken.values(), 2))
     return taken
+
+
+def _intervals(pairings: Sequence[Pairing], written: Sequence[float]) -> list[Interval]:
+    """`written` is when each write of the gateway's document was acknowledged, in seconds."""
+
+    def known(moment: datetime | None) -> float:
+        """The first write that ended after a moment was the one that named it."""
+        after = [each * 1000 for each in written if each * 1000 >= _ms(moment)]
+        return min(after, default=math.inf)
+
+    return [
+        Interval(
+            each.user_id,
+            _ms(each.started_at),
+            known(each.started_at),
+            _ms(each.ended_at),
+            known(each.ended_at),
+        )
+        for each in pairings
+    ]
+
+
+async def _all_judged(platform: Platform, witness: Witness, user_id: str) -> bool:
+    """Whether ingest has committed the last message that the hub acknowledged.
+
+    Then all that it forwards is on the queues.
+    """
+    found = await platform.resources.devices.get(user_id, witness.identity.device_id)
+    assert found is not None
+    ledger = await platform.resources.ledgers.get(found.stat_device_id)
+    last = max(mid for mid, seen in witness.seen.items() if seen.acknowledged is not None)
+    return ledger is not None and ledger.highest_mid >= last
 
 
 async def test_pairing_changes_while_messages_are_in_flight(
@@ -219,5 +266,5 @@ async def _soon() -> None:
     await asyncio.sleep(0.01)
 
 
-def _ms(moment: datetime) -> float:
-    return moment.timestamp() * 1000
+def _ms(moment: datetime | None) -> float:
+    return math.inf if moment is None else moment.timestamp() * 1000

@@ -3,31 +3,16 @@
 import asyncio
 import random
 import time
-from dataclasses import dataclass, field
 
 from services.api.logic import pairing
 from services.api.resources import Resources
-from services.api.store.gateways import Gateways
 from shared.errors import Conflict, MyMoteError, NotFound
-from shared.schemas.documents import Gateway
 from tests.ingest.local_platform import Owner
+from tests.ingest.watched_gateways import WatchedGateways
 from tests.ledger.records import PairingChange
 
 AGAIN_SECONDS = 0.3
 GIVE_UP_SECONDS = 90.0
-
-
-@dataclass(frozen=True)
-class WatchedGateways(Gateways):
-    """Notes when each write of a gateway's document was acknowledged."""
-
-    written: list[float] = field(default_factory=list)
-
-    async def replace(self, gateway: Gateway, etag: str) -> bool:
-        done = await super().replace(gateway, etag)
-        if done:
-            self.written.append(time.time())
-        return done
 
 
 class Pairings:
