@@ -76,8 +76,10 @@ class Directory:
         """What is known of the events' devices.
 
         Every change of a pairing that was written before this call is in it: a message that the
-        hub took after a gateway changed hands never reaches the former owner. Names and queues
-        may be as old as `stale_seconds`; while a feed is staler, this waits.
+        hub took after a gateway changed hands never reaches the former owner. What it took while
+        a pairing's start or end was being written may be judged as if that had not happened yet:
+        whoever asked for it has not been told that it is done. Names and queues may be as old as
+        `stale_seconds`; while a feed is staler, this waits.
         """
         await self._follow()
         moments = [(each.device_id, each.enqueued_at) for each in events if each.device_id]
