@@ -24,7 +24,7 @@ def sign(resource: str, key: str, rule: str = "RootManageSharedAccessKey", ttl: 
 
 
 class RawClient:
-    """One connection; every wait has a limit of a few seconds."""
+    """One connection; every wait has a limit."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -57,7 +57,7 @@ class RawClient:
         self.writer.write(frame(channel, code, fields, payload=payload))
 
     async def exactly(self, count: int) -> bytes:
-        return await asyncio.wait_for(self.reader.readexactly(count), 5)
+        return await asyncio.wait_for(self.reader.readexactly(count), 30)
 
     async def receive(self) -> Received:
         """The next frame that is no heartbeat."""

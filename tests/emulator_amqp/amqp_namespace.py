@@ -39,11 +39,11 @@ def key_of(rule: str) -> bytes | None:
     return KEY.encode() if rule == "RootManageSharedAccessKey" else None
 
 
-async def open_namespace(path: Path, *, idle_timeout: float = 240) -> Namespace:
+async def open_namespace(path: Path) -> Namespace:
     store = Store(path)
     hubs = EventHubs(store, {HUB: 4}, key_of, consumer_groups=(GROUP,))
     bus = ServiceBus(store, KEY.encode())
-    server = AmqpServer(store, (hubs, bus), idle_timeout=idle_timeout)
+    server = AmqpServer(store, (hubs, bus))
     port = await server.listen("127.0.0.1", 0)
     return Namespace(store, hubs, bus, server, port)
 

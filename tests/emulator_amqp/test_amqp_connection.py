@@ -3,18 +3,19 @@
 import asyncio
 import logging
 import time
-from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from emulator.amqp import connection
 from emulator.amqp.frames import AMQP_HEADER, SASL_HEADER, Performative, frame
 from emulator.amqp.message import data_section
 from emulator.amqp.node import Right
-from emulator.amqp.server import TICK
+from emulator.amqp.server import IDLE_TIMEOUT
 from emulator.amqp.types import Described, Symbol, UInt, ULong, UShort
 from emulator.servicebus.settings import AccessRule, QueueSettings
 from tests.emulator_amqp.amqp_client import RawClient, sign
-from tests.emulator_amqp.amqp_namespace import HUB, KEY, Namespace, close_namespace, open_namespace
+from tests.emulator_amqp.amqp_namespace import HUB, KEY, Namespace
 
 PARTITION = f"{HUB}/ConsumerGroups/$Default/Partitions/0"
 
@@ -60,7 +61,7 @@ async def test_garbage_closes_only_its_own_connection(
     good = await RawClient.open(namespace.port)
     bad = await RawClient.connect(namespace.port)
     bad.writer.write(garbage)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while await bad.reader.read(65536):
             pass
     await bad.close()
@@ -102,12 +103,13 @@ async def test_half_a_frame_and_gone(namespace: Namespace) -> None:
     await other.close()
 
 
-async def test_silence_is_kept_alive_and_a_silent_client_is_closed(tmp_path: Path) -> None:
-    namespace = await open_namespace(tmp_path / "store.db", idle_timeout=1)
-    client = await RawClient.open(namespace.port, idle=500)
+async def test_silence_is_kept_alive_and_a_silent_client_is_closed(namespace: Namespace) -> None:
+    client = await RawClient.open(namespace.port, idle=60_000)
+    (served,) = namespace.server._connections
+    served.tick(time.monotonic() + 31)
     assert await client.exactly(8) == b"\x00\x00\x00\x08\x02\x00\x00\x00"
+    served.tick(time.monotonic() + IDLE_TIMEOUT + 1)
     assert await client.closed() == "amqp:connection:forced"
-    await close_namespace(namespace)
 
 
 async def test_nothing_opens_without_a_token(namespace: Namespace) -> None:
@@ -139,24 +141,36 @@ async def test_a_bad_token_is_401(namespace: Namespace, token: str) -> None:
     await client.close()
 
 
-async def test_a_token_that_expires_closes_its_links(namespace: Namespace) -> None:
+def turn_the_clock(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """By which connections look whether their tokens have expired."""
+    ahead = SimpleNamespace(time=lambda: time.time() + seconds, monotonic=time.monotonic)
+    monkeypatch.setattr(connection, "time", ahead)
+
+
+async def test_a_token_that_expires_closes_its_links(
+    namespace: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client = await RawClient.open(namespace.port)
-    await client.authorized(f"sb://localhost/{HUB}", sign(f"sb://localhost/{HUB}", KEY, ttl=1.9))
+    await client.authorized(f"sb://localhost/{HUB}", sign(f"sb://localhost/{HUB}", KEY, ttl=600))
     assert await client.attach(1, PARTITION, receives=True) is None
+    turn_the_clock(monkeypatch, 1000)
     error = (await client.expect(Performative.DETACH))[2][2]
     assert error.value[0] == "amqp:unauthorized-access"
     await client.close()
 
 
-async def test_a_token_that_is_renewed_keeps_its_links(namespace: Namespace) -> None:
+async def test_a_token_that_is_renewed_keeps_its_links(
+    namespace: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client = await RawClient.open(namespace.port)
     audience = f"sb://localhost/{HUB}"
-    expiry = int(time.time() + 1.9)  # a token counts in whole seconds
-    await client.authorized(audience, sign(audience, KEY, ttl=expiry + 0.5 - time.time()))
+    await client.authorized(audience, sign(audience, KEY, ttl=600))
     address = fill(namespace, 1)
     assert await client.attach(1, address, receives=True) is None
-    assert await client.put_token(audience, sign(audience, KEY), handles=(2, 3)) == 200
-    await asyncio.sleep(expiry + 2 * TICK - time.time())
+    assert await client.put_token(audience, sign(audience, KEY, ttl=6000), handles=(2, 3)) == 200
+    turn_the_clock(monkeypatch, 1000)
+    for each in namespace.server._connections:
+        each.tick(time.monotonic())
     client.flow(1, 1)
     assert (await client.receive())[1] == Performative.TRANSFER
     await client.close()

@@ -101,7 +101,7 @@ class Rig:
         bad = await RawClient.connect(self.namespace.port)
         bad.writer.write(stream)
         bad.writer.write_eof()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while await bad.reader.read(65536):
                 pass
         await bad.close()

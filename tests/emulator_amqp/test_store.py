@@ -27,7 +27,7 @@ asyncio.run(main())
 def test_a_full_disk_ends_the_process_with_all_that_was_acknowledged(tmp_path: Path) -> None:
     path = tmp_path / "azure.db"
     ended = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, str(path)], capture_output=True, timeout=20, check=False
+        [sys.executable, "-c", FULL_DISK, str(path)], capture_output=True, timeout=60, check=False
     )
     assert ended.returncode == EXIT_STORE_FAILED
     assert b"cannot write the store" in ended.stderr

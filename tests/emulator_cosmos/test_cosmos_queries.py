@@ -198,12 +198,12 @@ async def test_a_page_costs_with_the_page_and_not_with_the_container(
             )  # fmt: skip
 
     async def cost(query: str) -> tuple[float, float]:
-        best = 1.0
+        best = float("inf")
         for _ in range(5):
-            started = time.perf_counter()
+            started = time.process_time()  # what others have the machine do meanwhile costs nothing
             pages = container.query_items(query, partition_key="p", max_item_count=100).by_page()
             assert len([item async for item in await anext(pages)]) == 100
-            best = min(best, time.perf_counter() - started)
+            best = min(best, time.process_time() - started)
         headers = container.client_connection.last_response_headers
         return best, float(headers["x-ms-request-charge"])
 

@@ -122,7 +122,7 @@ async def running_hub(path: Path, **options: Any) -> AsyncIterator[Running]:
         store.close()
 
 
-async def until(condition: Callable[[], object], seconds: float = 5) -> None:
+async def until(condition: Callable[[], object], seconds: float = 30) -> None:
     """Wait until a condition holds; fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -169,10 +169,10 @@ class PahoDevice:
     async def publish(self, topic: str, payload: bytes = b"", *, retain: bool = False) -> None:
         """Publish with QoS 1 and wait for PUBACK."""
         info = self.client.publish(topic, payload, qos=1, retain=retain)
-        await asyncio.to_thread(info.wait_for_publish, 5)
+        await asyncio.to_thread(info.wait_for_publish, 30)
         assert info.is_published()
 
-    async def message(self, seconds: float = 5) -> paho.MQTTMessage:
+    async def message(self, seconds: float = 30) -> paho.MQTTMessage:
         try:
             return await asyncio.to_thread(self.messages.get, True, seconds)
         except Empty:
@@ -184,7 +184,7 @@ class PahoDevice:
 
     async def _code(self, kind: str) -> Any:
         while True:
-            found, value = await asyncio.to_thread(self._codes.get, True, 5)
+            found, value = await asyncio.to_thread(self._codes.get, True, 30)
             if found == kind:
                 return value
 
@@ -207,7 +207,7 @@ class RawClient:
 
     async def read(self) -> Packet | None:
         """The next packet; None where the server closed the connection."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not self._waiting:
                 try:
                     data = await self._reader.read(65536)

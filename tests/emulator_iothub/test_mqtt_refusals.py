@@ -2,11 +2,14 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from emulator.iothub import mqtt_connection
 from emulator.iothub.mqtt_codec import encode
 from emulator.iothub.mqtt_packets import (
     Connect,
@@ -137,12 +140,18 @@ async def test_deleting_a_device_ends_its_connection(running: Running, raw: Raw)
     assert await client.read() is None
 
 
-async def test_the_token_expires(running: Running, raw: Raw) -> None:
+async def test_the_token_expires(
+    running: Running, raw: Raw, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await running.create("gateway")
     client = await raw()
-    await client.connect(password=device_sas("gateway", ttl=1.9).encode())
+    expiry = time.time() + 3600  # less up to a second: a token counts in whole ones
+    clock = SimpleNamespace(time=lambda: expiry - 1.1)  # which stands still
+    monkeypatch.setattr(mqtt_connection, "time", clock)
+    await client.connect(password=device_sas("gateway", ttl=expiry - time.time()).encode())
     await client.write(PingReq())
     assert await client.read() == PingResp()
+    clock.time = lambda: expiry
     assert await client.read() is None
 
 
@@ -151,10 +160,12 @@ async def test_keep_alive(running: Running, raw: Raw) -> None:
     client = await raw()
     will = Will(EVENTS, b"silent", 0, False)
     await client.connect(keep_alive=1, will=will)
-    await asyncio.sleep(0.6)
+    await asyncio.sleep(0.3)
+    heard = time.monotonic()
     await client.write(PingReq())
     assert await client.read() == PingResp()
     assert await client.read() is None
+    assert time.monotonic() - heard >= 1.5  # not since it connected
     await until(running.telemetry)
 
 

@@ -48,7 +48,7 @@ async def test_a_message_arrives_as_it_was_sent(running: Running, paho_device: M
     assert event.annotations["iothub-creation-time-utc"] == "2026-01-31T12:00:00Z"
     assert json.loads(event.annotations["iothub-connection-auth-method"])["scope"] == "device"
     enqueued = event.annotations["iothub-enqueuedtime"]
-    assert abs(datetime.now(UTC) - enqueued) < timedelta(seconds=10)
+    assert abs(datetime.now(UTC) - enqueued) < timedelta(minutes=1)
 
 
 async def test_a_device_cannot_forge_annotations(running: Running, paho_device: Make) -> None:
@@ -134,7 +134,7 @@ async def test_connection_events(running: Running, paho_device: Make) -> None:
 
 
 async def test_connection_events_as_snapshots(tmp_path: Path) -> None:
-    async with running_hub(tmp_path, connection_state_interval=1.5) as running:
+    async with running_hub(tmp_path, connection_state_interval=600) as running:
         await running.create("gateway")
         for _ in range(3):
             device = PahoDevice(running.mqtt_port, "gateway")
@@ -144,6 +144,7 @@ async def test_connection_events_as_snapshots(tmp_path: Path) -> None:
         last = PahoDevice(running.mqtt_port, "gateway")
         await last.connect()
         await last.publish("devices/gateway/messages/events/")
+        running.hub.connections._next_report = 0.0
         await until(lambda: running.operations("deviceConnectionStateEvents"))
         assert running.operations("deviceConnectionStateEvents") == ["deviceConnected"]
         await last.disconnect()

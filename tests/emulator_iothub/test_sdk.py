@@ -313,7 +313,7 @@ async def test_the_stream(cloud: Cloud, manager: Any) -> None:
         receiving = asyncio.create_task(
             consumer.receive(on_event=collect, starting_position="-1", max_wait_time=1)
         )
-        await until(lambda: len(events) == 3, 15)
+        await until(lambda: len(events) == 3)
         receiving.cancel()
     await device.disconnect()
     by_source = {e.system_properties[b"iothub-message-source"]: e for e in events}

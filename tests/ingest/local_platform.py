@@ -27,7 +27,7 @@ from tests.known_secrets import keep
 
 T = TypeVar("T")
 
-WAIT_SECONDS = 15.0
+WAIT_SECONDS = 60.0  # for what takes a second, on a machine that stands still
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,17 @@ class Platform:
         assert found is not None
         return found
 
-    async def ledger(self, owner: Owner, gateway: Gateway) -> Ledger:
-        document = await self.document(owner, gateway)
-        found = await self.resources.ledgers.get(document.stat_device_id)
-        assert found is not None
-        return found
+    async def counted(self, owner: Owner, gateway: Gateway, messages: int) -> Ledger:
+        """The gateway's ledger with so many messages: it is committed after they were sent."""
+
+        async def enough() -> Ledger | None:
+            document = await self.document(owner, gateway)
+            found = await self.resources.ledgers.get(document.stat_device_id)
+            return found if found and found.messages >= messages else None
+
+        ledger = await eventually(enough)
+        assert ledger.messages == messages
+        return ledger
 
     async def all_of(self, container: str, partition: str) -> list[dict[str, Any]]:
         """Every document of one partition key."""

@@ -26,6 +26,7 @@ class MadeStream:
     name: str = field(default_factory=lambda: f"made-{token_hex(4)}/0")
     events: list[RawEvent] = field(default_factory=list)
     mids: dict[str, int] = field(default_factory=dict)
+    created: str | None = None  # when the gateways stored all of it, by their clocks
 
     def add(self, gateway: Gateway, body: bytes | None = None, **properties: str) -> RawEvent:
         """The gateway's next message; its number is the body where none is given."""
@@ -36,6 +37,7 @@ class MadeStream:
             f"{mid}".encode() if body is None else body,
             device_id=gateway.device_id,
             mid=str(mid),
+            created=self.created,
             enqueued_at=datetime.now(UTC),
             **properties,
         )

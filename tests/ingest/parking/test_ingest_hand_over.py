@@ -64,7 +64,26 @@ async def test_before_pairing_then_more_then_silence(platform: Platform) -> None
     assert notification["text"] == "cold"
     for gateway, count in ((talker, 8), (silent, 6)):
         await waits(platform, gateway, 0)
-        assert (await platform.ledger(owner, gateway)).messages == count
+        await platform.counted(owner, gateway, count)
+
+
+class TellsLate:
+    """A directory: when first asked for gateways, something happens after they were read."""
+
+    def __init__(self, inner: Directory, then: Callable[[], Awaitable[object]]) -> None:
+        self._inner = inner
+        self._then: Callable[[], Awaitable[object]] | None = then
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def gateways(self, devices: Collection[str]) -> dict[str, documents.Gateway]:
+        found = await self._inner.gateways(devices)
+        if self._then is not None:
+            then, self._then = self._then, None
+            await then()
+            await self._inner.gateways(devices)  # by now what changed was told of
+        return found
 
 
 async def test_silent_after_pairing(platform: Platform, ingest: Resources) -> None:
@@ -72,32 +91,16 @@ async def test_silent_after_pairing(platform: Platform, ingest: Resources) -> No
     owner = await platform.owner()
     gateway = await platform.gateway()
     stream = MadeStream()
-    async with working((ingest.pipeline, ingest.tending), stream) as partition:
-        await ingest.pipeline.process(partition, stream.add_round(gateway, times=5))
-        await asyncio.sleep(1)  # by now it was looked at, and had no owner
+    looked = asyncio.Barrier(2)
+    late = TellsLate(ingest.stores.directory, looked.wait)
+    path = message_path(SETTINGS, replace(ingest.stores, directory=cast(Directory, late)))
+    async with working(path, stream) as partition:
+        await path[0].process(partition, stream.add_round(gateway, times=5))
+        await looked.wait()  # it had no owner
         assert partition.waiting == {gateway.device_id}
         assert not partition.unchecked
         await platform.pair(gateway, owner)
         assert await taken(owner, 5, gateway) == [stream.bodies(gateway)]
-
-
-class TellsLate:
-    """A directory: when first asked for gateways, one of them is paired after it was read."""
-
-    def __init__(self, inner: Directory, pair: Callable[[], Awaitable[None]]) -> None:
-        self._inner = inner
-        self._pair: Callable[[], Awaitable[None]] | None = pair
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    async def gateways(self, devices: Collection[str]) -> dict[str, documents.Gateway]:
-        found = await self._inner.gateways(devices)
-        if self._pair is not None:
-            pair, self._pair = self._pair, None
-            await pair()
-            await self._inner.gateways(devices)  # by now its document was told of
-        return found
 
 
 async def test_paired_while_one_looks(platform: Platform, ingest: Resources) -> None:

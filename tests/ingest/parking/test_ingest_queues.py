@@ -40,9 +40,12 @@ async def test_who_gives_up_takes_the_sender_from_nobody(
             assert await send == {}
             done += 1
     assert done >= 20
-    bodies = {body_of(each) for each in await receive(owner, 2 * done)}
     kept = [n for n, send in enumerate(sends) if not send.cancelled()]
-    assert {f"{n} {half}".encode() for n in kept for half in "ab"} <= bodies
+    missing = {f"{n} {half}".encode() for n in kept for half in "ab"}
+    while missing:  # what was cancelled may have been sent as well, or not
+        some = {body_of(each) for each in await receive(owner, len(missing))}
+        assert some, f"not on the queue: {missing}"
+        missing -= some
 
 
 @pytest.mark.parametrize("others", [0, 2])
@@ -51,7 +54,7 @@ async def test_a_message_too_large_is_refused(
 ) -> None:
     owner = await platform.owner()
     messages = outgoing(*(f"{n}".encode() for n in range(others)), b"x" * 300_000)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         refusals = await ingest.stores.queues.send({address(owner): messages})
     refusal = refusals[address(owner)]
     assert refusal.messages == messages[others:]
