@@ -21,6 +21,12 @@ LONGEST_PAUSE_SECONDS = 5.0  # a gateway may be away for days
 BAR_WIDTH = 30  # columns
 STATE_WIDTH = 17  # columns of "downloading 100 %"
 
+_AWAITED = {
+    "sent": "the gateway's answer",
+    "accepted": "the download to begin",
+    "downloading": "the download's progress",
+    "installing": "the gateway to report the new version",
+}
 OPEN = ("queued", "sent", "accepted", "downloading", "installing")
 
 
@@ -49,6 +55,20 @@ def title(job: Entity) -> str:
 def state_of(entity: Entity) -> str:
     """A job's or a step's state, for people."""
     return str(entity["state"]).replace("_", " ")
+
+
+def outlook(job: Entity) -> str:
+    """What an open job waits for, until when, and what comes then; "" where that is over."""
+    until, state = job.get("answer_by"), job["state"]
+    if state not in OPEN:
+        return ""
+    if job.get("retry_at"):
+        return f"the next attempt, at {text.moment(job['retry_at'])}"
+    if until:
+        return f"{_AWAITED[state]}, until {text.moment(until)}; then it is tried again, or given up"
+    if state == "queued" or not job.get("expires_at"):
+        return ""
+    return f"the gateway to connect, until {text.moment(job['expires_at'])}; then it is given up"
 
 
 def line_of(step: Entity) -> str:
@@ -122,17 +142,19 @@ def _display(*, as_json: bool) -> Iterator[Callable[[Entity], None]]:
 
 
 class _News:
-    """Tells which steps were not shown yet."""
+    """Tells which steps were not shown yet, or have come further: those then have that time."""
 
     def __init__(self) -> None:
-        self._seen: set[tuple[str, str, int]] = set()
+        self._seen: dict[tuple[str, str], int] = {}
 
     def of(self, steps: Iterable[Entity]) -> Iterator[Entity]:
         for step in steps:
-            mark = (step["at"], step["state"], step["percent"])
-            if mark not in self._seen:
-                self._seen.add(mark)
-                yield step
+            mark, percent = (step["at"], step["state"]), step["percent"]
+            known = self._seen.get(mark)
+            if known == percent:
+                continue
+            self._seen[mark] = percent
+            yield step if known is None else {**step, "at": datetime.now(UTC).isoformat()}
 
 
 def _print(steps: Iterable[Entity]) -> None:
@@ -201,5 +223,7 @@ def _present(job: Entity, since: "RenderableType") -> "RenderableType":
     if job["state"] == "downloading":
         bar = ProgressBar(total=100, completed=job["percent"], width=BAR_WIDTH)
         cells += [bar, Text(f"{job['percent']:3} %")]
-    row.add_row(*cells, since, Text(text.line(job["reason"]), style="dim"))
+    awaited = outlook(job)
+    why = text.line(job["reason"]) or (f"waits for {awaited}" if awaited else "")
+    row.add_row(*cells, since, Text(why, style="dim"))
     return row

@@ -86,7 +86,9 @@ def show(context: typer.Context, job_id: JobId, as_json: AsJson = False) -> None
     with calling(context) as api:
         found = api.call("getJob", jobid=names.job_id(api, job_id))
     if not as_json:
-        found["steps"] = [watching.line_of(step) for step in found["steps"]]
+        steps = [watching.line_of(step) for step in found.pop("steps")]
+        waits = watching.outlook(found)
+        found |= ({"waits for": waits} if waits else {}) | {"steps": steps}
     output.shown(found, as_json=as_json)
 
 

@@ -90,6 +90,8 @@ class Job(BaseModel):
     retry_at: datetime | None = None  # while it is queued again: not sent before
     # Since when the gateway is connected and gives no sign of progress; none: it is not connected.
     silent_since: datetime | None = None
+    answer_by: datetime | None = None  # until when its connected gateway must give such a sign
+    expires_at: datetime | None = None  # then it ends, wherever it is
     due_at: Sortable | None = None  # when somebody must look at it; none: never again
     finished_at: datetime | None = None
     ttl: int = -1  # seconds that it is kept from its last change; -1: for ever

@@ -97,6 +97,33 @@ async def test_lines_where_nobody_sees_a_terminal(tmp_path: Path) -> None:
     ]
 
 
+async def test_what_came_further_has_the_time_when_that_was_seen(tmp_path: Path) -> None:
+    seen = [job(*BEGUN, "downloading 25"), job(*BEGUN, "downloading 50"), WELL[2]]
+    with answering(*answers(*seen)) as server:
+        ran = await server.client(tmp_path)("job", "watch", JOB_ID)
+    lines = [line for line in ran.output.splitlines() if "downloading" in line]
+    assert [line[21:] for line in lines] == [f"downloading {n} %" for n in (25, 50, 100)]
+    began, *later = [line[:10] for line in lines]
+    assert began == "2026-03-14"
+    assert "2026-03-14" not in later
+
+
+WAITING = [
+    ({"state": "sent", "answer_by": AT.format(9)}, "the gateway's answer, until "),
+    ({"state": "installing", "answer_by": AT.format(9)}, "report the new version, until "),
+    ({"state": "queued", "retry_at": AT.format(9)}, "the next attempt, at "),
+    ({"state": "sent", "answer_by": None}, "the gateway to connect, until "),
+    ({"state": "failed", "answer_by": None}, ""),
+]
+
+
+@pytest.mark.parametrize(("fields", "said"), WAITING)
+def test_what_a_job_waits_for(fields: dict[str, Any], said: str) -> None:
+    told = watching.outlook({"expires_at": AT.format(8), **fields})
+    assert said in told
+    assert bool(told) == bool(said)
+
+
 async def test_a_line_of_json_for_each_change(tmp_path: Path) -> None:
     with answering(*answers(WELL[0], WELL[0], *WELL[1:])) as server:
         ran = await server.client(tmp_path)("job", "watch", JOB_ID, "--json")

@@ -38,7 +38,11 @@ async def test_an_offline_gateway_gets_its_order_with_a_fresh_ticket_when_it_ret
 ) -> None:
     job_id = await orders.app(device.device_id)
     job = await _stands_in_the_twin(orders, job_id)
-    assert job.reason == "The gateway is not connected; it gets the order when it connects."
+    assert job.expires_at is not None
+    assert job.reason == (
+        "The gateway is not connected and never was; it gets the order when it connects, until "
+        f"{job.expires_at:%Y-%m-%d %H:%M} UTC."
+    )
     expired = job.model_copy(update={"ticket_expires_at": job.state_at})
     stale = _order_of(await orders.desired(job))
     # Its ticket is an hour old by now.
@@ -76,7 +80,9 @@ async def test_a_newer_order_takes_the_place_of_an_older_one_of_its_kind(
     gateway.says(newer, "succeeded", 100)
     gateway.report(app_version="1.1.0", fwversion="2.0.0")
     assert (await orders.tidied(newer, JobState.SUCCEEDED)).reason.endswith("1.1.0.")
-    assert (await orders.job(older)).state is JobState.SUPERSEDED
+    superseded = await orders.job(older)
+    assert superseded.state is JobState.SUPERSEDED
+    assert superseded.reason == f"A newer order took its place: {APP} 1.1.0, job {newer}."
     assert (await orders.job(firmware)).state is JobState.SENT
     gateway.says(firmware, "succeeded", 100, kind="firmware")
     job = await orders.tidied(firmware, JobState.SUCCEEDED)

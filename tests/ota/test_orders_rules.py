@@ -151,17 +151,47 @@ def test_a_gateway_that_goes_away_is_why_a_job_stands_still(state: str) -> None:
         report = Report.model_validate({"job": "one", "state": state, "percent": 50})
         job = rules.heard(job, report, 2, START, LIMITS)
     assert (job.state, job.reason) == (state, "")
-    away = Seen(False, 2, None, Installed("", ""), "one", job.ticket_expires_at)
+    away = Seen(False, 2, None, Installed("", ""), "one", job.ticket_expires_at, START)
     now = job.due_at or START
     job = _after(job, away, now)
     assert (job.state, job.steps[-1].reason) == (state, job.reason)
-    assert job.reason.startswith("The gateway is not connected; ")
+    does = "gets the order" if state == "sent" else "goes on"
+    assert job.reason == (
+        "The gateway is not connected, last heard of at 2026-03-01 00:00 UTC; "
+        f"it {does} when it connects, until 2026-03-02 00:00 UTC."
+    )
+    assert job.answer_by is None
     late = _after(job, away, START + LIMITS.order_life)
     assert "Look at its power and its connection" in late.reason
     told = Report(job="one", state=JobState.DOWNLOADING, percent=60)
     assert rules.heard(job, told, 3, now, LIMITS).reason == ""
     back = Seen(True, 2, None, Installed("", ""), "one", job.ticket_expires_at)
     assert _after(rules.connected(job), back, now).reason == ""
+
+
+def test_a_job_says_until_when_it_waits_and_for_what() -> None:
+    here = Seen(True, 1, None, Installed("", ""), "", None)
+    job = _after(_job(), here, START)
+    assert (job.state, job.answer_by) == (JobState.SENT, START + LIMITS.answer_wait)
+    assert job.expires_at == START + LIMITS.order_life
+    told = Report(job="one", state=JobState.FAILED, error="busy")
+    job = rules.scheduled(rules.heard(job, told, 2, START, LIMITS), START, LIMITS)
+    assert (job.state, job.answer_by) == (JobState.QUEUED, None)
+    assert job.retry_at == START + LIMITS.retry_first
+    job = rules.ended(job, JobState.CANCELLED, "", START)
+    assert (job.retry_at, job.answer_by) == (None, None)
+
+
+def test_a_download_that_is_installed_was_whole() -> None:
+    told = [
+        Report(job="one", state=JobState.DOWNLOADING, percent=65),
+        Report(job="one", state=JobState.INSTALLING, percent=100),
+    ]
+    job = _job()
+    for version, report in enumerate(told, 1):
+        job = rules.heard(job, report, version, START, LIMITS)
+    shown = [(step.state, step.percent) for step in job.steps[1:]]
+    assert shown == [(JobState.DOWNLOADING, 100), (JobState.INSTALLING, 100)]
 
 
 def test_a_gateway_that_goes_away_when_it_has_installed_is_waited_for() -> None:

@@ -61,7 +61,13 @@ async def fleet(resources: Resources) -> tuple[Customer, list[Job]]:
         {"state": JobState.SUCCEEDED, "finished_at": START},
         {"kind": JobKind.FIRMWARE, "app_id": "", "artifact_id": "f1"},
         {"device_id": DEVICE_B, "state": JobState.TIMED_OUT},
-        {"id": alike(), "state": JobState.DOWNLOADING, "percent": 50},
+        {
+            "id": alike(),
+            "state": JobState.DOWNLOADING,
+            "percent": 50,
+            "answer_by": START + timedelta(minutes=5),
+            "expires_at": START + timedelta(days=7),
+        },
         {"id": alike(), "device_id": DEVICE_B, "state": JobState.QUEUED},
     ]
     made = [
@@ -99,6 +105,9 @@ async def test_a_job_as_it_is_shown(
         "ordered_by": "first",
         "created_at": "2026-03-14T12:03:00Z",
         "state_at": "2026-03-14T12:03:00Z",
+        "retry_at": None,
+        "answer_by": "2026-03-14T12:05:00Z",
+        "expires_at": "2026-03-21T12:00:00Z",
         "finished_at": None,
         "steps": [
             {

@@ -33,6 +33,9 @@ _JOB: JsonDict = {
     "ordered_by": "ada@example.com",
     "created_at": "2026-03-14T12:00:03.950000Z",
     "state_at": "2026-03-14T12:00:05.120000Z",
+    "retry_at": None,
+    "answer_by": "2026-03-14T12:05:05.120000Z",
+    "expires_at": "2026-03-21T12:00:03.950000Z",
     "finished_at": None,
     "steps": [_STEP],
 }
@@ -70,10 +73,11 @@ class JobStep(BaseModel):
 class Job(BaseModel):
     """JOB: an order to install an app or a firmware, and what became of it.
 
-    `queued` (not with the gateway yet), `sent`, `accepted`, `downloading`, `installing`, then its
-    end: `succeeded` (the gateway reports the new version), `failed`, `rejected` (the gateway does
-    not want it), `timed_out`, `cancelled` or `superseded` (by a newer order). A failed attempt
-    leads back to `queued` while there are attempts left.
+    `queued` (not sent yet, or waiting for its next attempt), `sent` (the gateway gets it, as soon
+    as it is connected), `accepted`, `downloading`, `installing`, then its end: `succeeded` (the
+    gateway reports the new version), `failed`, `rejected` (the gateway does not want it),
+    `timed_out`, `cancelled` or `superseded` (by a newer order). A failed attempt leads back to
+    `queued` while there are attempts left.
     """
 
     model_config = ConfigDict(json_schema_extra={"examples": [_JOB]})
@@ -94,6 +98,17 @@ class Job(BaseModel):
     ordered_by: str = Field(description="The name of the key or person that ordered it.")
     created_at: datetime = Field(description="When it was ordered.")
     state_at: datetime = Field(description="Since when it is in its state.")
+    retry_at: datetime | None = Field(
+        description="When its next attempt begins; null unless it waits for one."
+    )
+    answer_by: datetime | None = Field(
+        description="Until when its gateway, which is connected, must give a sign of progress; "
+        "then it is asked again, or given up after the last attempt. Null where nothing is awaited "
+        "of it."
+    )
+    expires_at: datetime | None = Field(
+        description="When it times out at the latest, wherever it is then; null of old jobs."
+    )
     finished_at: datetime | None = Field(description="When it had its end; null while it is open.")
     steps: list[JobStep] = Field(description="What happened to it, oldest first.")
 

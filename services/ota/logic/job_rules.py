@@ -52,7 +52,8 @@ class Seen:
     """What a device's twin says of a kind of job, read after the job was.
 
     `ordered`: the job of the desired property, "" for none; `ticket_expires_at`: of the address
-    that stands there, none where it is not this job's.
+    that stands there, none where it is not this job's. `heard_at`: when the hub heard of the
+    device last; none for never.
     """
 
     connected: bool
@@ -61,6 +62,7 @@ class Seen:
     installed: Installed
     ordered: str
     ticket_expires_at: datetime | None
+    heard_at: datetime | None = None
 
 
 def begun(job: Job, now: datetime) -> Job:
@@ -101,7 +103,7 @@ def looked_at(job: Job, seen: Seen, now: datetime, limits: Limits) -> Job:
         return ended(job, JobState.TIMED_OUT, reasons.too_late(job, limits.order_life), now)
     if job.state is JobState.QUEUED:
         return job
-    job = _explained(job)
+    job = _explained(job, seen, limits)
     if job.silent_since is None or now < job.silent_since + limits.wait(job.state):
         return job
     return _silent(job, seen, now, limits)
@@ -122,7 +124,8 @@ def ordered(job: Job, seen: Seen, now: datetime, limits: Limits) -> Job:
                 "silent_since": None if away else now,
             }
         )
-        return _moved(job, JobState.SENT, now, reasons.OFFLINE if away else "")
+        job = _moved(job, JobState.SENT, now)
+        return _explained(job, seen, limits) if away else job
     if job.state in _DOWNLOADS and seen.connected:
         renew_at = _renew_at(job.ticket_expires_at, limits)
         if renew_at is None or renew_at <= now:
@@ -146,7 +149,8 @@ def ended(job: Job, state: JobState, reason: str, now: datetime) -> Job:
     """The job at its end, which is one of `ENDS`. One that had its end keeps that."""
     if job.state in ENDS:
         return job
-    return _moved(job, state, now, reason, retry_at=None, silent_since=None, finished_at=now)
+    ending = dict.fromkeys(("retry_at", "silent_since", "answer_by"))
+    return _moved(job, state, now, reason, **ending, finished_at=now)
 
 
 def tidied(job: Job, limits: Limits) -> Job:
@@ -160,8 +164,15 @@ def claimed(job: Job, now: datetime) -> Job:
 
 
 def scheduled(job: Job, now: datetime, limits: Limits) -> Job:
-    """The job with the time when somebody must look at it; at once where it has just ended."""
-    return job.model_copy(update={"due_at": _due_at(job, now, limits)})
+    """The job with the time when somebody must look at it, at once where it has just ended; and
+    with what its owner may know of the times it waits for."""
+    return job.model_copy(
+        update={
+            "due_at": _due_at(job, now, limits),
+            "answer_by": _answer_by(job, limits),
+            "expires_at": _ends_at(job, limits),
+        }
+    )
 
 
 def _due_at(job: Job, now: datetime, limits: Limits) -> datetime:
@@ -170,14 +181,21 @@ def _due_at(job: Job, now: datetime, limits: Limits) -> datetime:
     moments = [_ends_at(job, limits)]
     if job.state is JobState.QUEUED:
         moments.append(job.retry_at or now)
-    elif job.silent_since is None:
+    elif (answer_by := _answer_by(job, limits)) is None:
         moments.append(now + LOOK_WHILE_AWAY)
     else:
-        moments.append(job.silent_since + limits.wait(job.state))
+        moments.append(answer_by)
         renew_at = _renew_at(job.ticket_expires_at, limits)
         if renew_at is not None and job.state in _DOWNLOADS:
             moments.append(renew_at)
     return min(moments)
+
+
+def _answer_by(job: Job, limits: Limits) -> datetime | None:
+    """Until when its gateway may be silent; none while nothing is awaited of it."""
+    if job.silent_since is None or job.state is JobState.QUEUED or job.state in ENDS:
+        return None
+    return job.silent_since + limits.wait(job.state)
 
 
 def _told(job: Job, report: Report, now: datetime, limits: Limits) -> Job:
@@ -199,18 +217,20 @@ def _told(job: Job, report: Report, now: datetime, limits: Limits) -> Job:
 
 def _progressed(job: Job, state: JobState, percent: int, now: datetime) -> Job:
     if job.state is not state:
+        if job.state is JobState.DOWNLOADING and percent == 100:
+            job = _noted(job, percent=100)  # the report that said so may have been skipped
         return _moved(job, state, now, percent=percent, retry_at=None)
     if job.percent == percent:
         return job
     return _noted(job, percent=percent, reason="")
 
 
-def _explained(job: Job) -> Job:
+def _explained(job: Job, seen: Seen, limits: Limits) -> Job:
     """With its gateway's absence as the reason, where it has no better one."""
     if job.silent_since is None:
-        away = reasons.OFFLINE if job.state is JobState.SENT else reasons.AWAY
+        away = reasons.away(job, seen.heard_at, _ends_at(job, limits))
         return job if job.reason else _noted(job, reason=away)
-    if job.reason in (reasons.OFFLINE, reasons.AWAY):
+    if job.reason.startswith(reasons.NOT_CONNECTED):
         return job.model_copy(update={"reason": ""})
     return job
 

@@ -94,7 +94,8 @@ async def _make(worker: Worker, order: Order, found: Installable) -> Job:
         now = worker.clock()
         slot = await jobs.slot(order.user_id, order.device_id, found.kind)
         job = _new(order, found, pairing.started_at, now)
-        match await jobs.order(job, slot, await _superseded(worker, slot, now)):
+        job = job.model_copy(update={"expires_at": now + worker.limits.order_life})
+        match await jobs.order(job, slot, await _superseded(worker, slot, job, now)):
             case Ordered.DONE:
                 metrics.ORDERS.labels(job.kind).inc()
                 return job
@@ -128,14 +129,16 @@ def _new(order: Order, found: Installable, paired_at: datetime, now: datetime) -
     return rules.begun(job, now)
 
 
-async def _superseded(worker: Worker, slot: HeldSlot | None, now: datetime) -> Held | None:
+async def _superseded(
+    worker: Worker, slot: HeldSlot | None, newer: Job, now: datetime
+) -> Held | None:
     """The job in a slot as a newer order leaves it; None where it had its end."""
     if slot is None:
         return None
     held = await worker.stores.jobs.get(slot.slot.user_id, slot.slot.job_id)
     if held is None or held.job.state in ENDS:
         return None
-    job = rules.ended(held.job, JobState.SUPERSEDED, reasons.SUPERSEDED, now)
+    job = rules.ended(held.job, JobState.SUPERSEDED, reasons.superseded(newer), now)
     return Held(job.model_copy(update={"due_at": now + SUPERSEDED_LOOK}), held.etag)
 
 

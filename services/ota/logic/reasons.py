@@ -1,20 +1,18 @@
 """Why a job is in its state: sentences that say what happened and what to do next."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from services.ota.logic.reports import Installed
 from shared.schemas.jobs import Job, JobKind, JobState
 
-OFFLINE = "The gateway is not connected; it gets the order when it connects."
-AWAY = "The gateway is not connected; it goes on when it connects."
 EXPIRED_ADDRESS = "The download's address had expired; the gateway gets a new one."
 WAITS_FOR_VERSION = "The gateway says that it is installed; it has yet to report the new version."
-SUPERSEDED = "A newer order took its place."
 UNPAIRED = "The gateway was unpaired."
 GONE = "What was to be installed was deleted; upload it again and order that."
 UNKNOWN_DEVICE = "IoT Hub does not know this gateway; ask the platform's operator to register it."
 
 ORDER_AGAIN = "Order it again"
+NOT_CONNECTED = "The gateway is not connected"
 MAX_DETAIL = 200  # characters of what a gateway says
 
 # By the code that a gateway reports (x400/ota_order.py).
@@ -55,6 +53,20 @@ def told(error: str) -> str:
         said = _short(error)
         return f"The gateway says: {said.rstrip('.')}" if said else "The gateway gave no reason"
     return f"{sentence} ({detail})" if detail else sentence
+
+
+def away(job: Job, heard_at: datetime | None, ends_at: datetime) -> str:
+    """Of a gateway that is not connected. `heard_at`: when it was heard of last; None for never."""
+    since = f", last heard of at {_moment(heard_at)}" if heard_at is not None else " and never was"
+    begun = job.state not in (JobState.QUEUED, JobState.SENT)
+    does = "goes on" if begun else "gets the order"
+    return f"{NOT_CONNECTED}{since}; it {does} when it connects, until {_moment(ends_at)}."
+
+
+def superseded(newer: Job) -> str:
+    """Of an order that another one took the place of."""
+    what = f"{newer.name} {newer.version}".strip()
+    return f"A newer order took its place: {what}, job {newer.id}."
 
 
 def rejected(error: str) -> str:
@@ -150,6 +162,10 @@ def duration(span: timedelta) -> str:
 
 def _count(count: int, unit: str) -> str:
     return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+
+
+def _moment(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _short(said: str) -> str:

@@ -202,6 +202,7 @@ class Worker:
             installed=read_installed(job.kind, twin.reported),
             ordered=str(order.get("job", "")),
             ticket_expires_at=self.addresses.expiry(order.get("url")) if is_its else None,
+            heard_at=twin.heard_at,
         )
 
     async def _send(self, held: Held, job: Job, twin: DeviceTwin, found: Installable) -> bool:

@@ -136,7 +136,7 @@ async def test_an_order_to_a_gateway_that_is_away_waits_and_can_be_taken_back(
     superseded = await mymote.well("job", "show", first)
     assert (superseded["state"], superseded["reason"]) == (
         "superseded",
-        "A newer order took its place.",
+        f"A newer order took its place: {pump} 1.8.0, job {second}.",
     )
     cancelled = await mymote.well("job", "cancel", second, "--yes")
     assert (cancelled["state"], cancelled["reason"]) == ("cancelled", "Cancelled by first.")
