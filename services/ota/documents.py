@@ -44,10 +44,12 @@ class Upload(BaseModel):
     """Container `uploads`: a binary that is being stored or deleted, until that is done.
 
     Whoever finds an old one looks whether the artifact has a document; if not, the blob must go.
+    Only whoever began it ends it, under its ETag: another deletion may have begun it anew.
     """
 
     id: str  # the artifact's
     kind: ArtifactKind
     partition: str  # of the artifact's document: the account, or the type of gateway
     filepath: str  # the blob's name
+    deletion: bool = False
     created_at: Sortable = Field(default_factory=lambda: datetime.now(UTC))

@@ -39,7 +39,7 @@ def create_app(settings: OtaSettings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with (
             open_resources(settings) as resources,
-            sweeping(resources.stores),
+            sweeping(resources.stores, settings.ota_sweep_every),
             work(resources.worker, settings.ota_look_every),
             consuming(resources.azure, settings.ota_consumer_group, resources.worker) as consumer,
         ):

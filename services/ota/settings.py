@@ -48,6 +48,7 @@ class OtaSettings(AzureSettings, ServiceSettings):
     ota_retry_first: Period = 10 * SECOND  # before the second attempt; each further wait doubles
     ota_jobs_kept: Period = timedelta(days=365)  # from their end
     ota_look_every: Period = 2 * SECOND  # for what is due
+    ota_sweep_every: Period = 300 * SECOND  # for what interrupted uploads and deletions left
 
     @field_validator("ota_signing_keys")
     @classmethod

@@ -1,4 +1,4 @@
-"""Sees each hour to binaries that an interrupted upload or deletion left behind."""
+"""Sees every few minutes to binaries that an interrupted upload or deletion left behind."""
 
 import asyncio
 import logging
@@ -14,14 +14,13 @@ from shared.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
-EVERY = timedelta(hours=1)
 SWEPT = Counter("mymote_ota_swept", "Intents of uploads and deletions that were left behind")
 
 
 @asynccontextmanager
-async def sweeping(stores: Stores) -> AsyncIterator[None]:
-    """At once, and each hour while the service runs."""
-    task = asyncio.create_task(_sweep_for_ever(stores))
+async def sweeping(stores: Stores, every: timedelta) -> AsyncIterator[None]:
+    """At once, and then and again while the service runs."""
+    task = asyncio.create_task(_sweep_for_ever(stores, every))
     try:
         yield
     finally:
@@ -30,7 +29,7 @@ async def sweeping(stores: Stores) -> AsyncIterator[None]:
             await task
 
 
-async def _sweep_for_ever(stores: Stores) -> None:
+async def _sweep_for_ever(stores: Stores, every: timedelta) -> None:
     while True:
         try:
             while swept := await sweep(stores):
@@ -41,4 +40,4 @@ async def _sweep_for_ever(stores: Stores) -> None:
         except Exception:
             log.exception("what was left behind cannot be removed")
         # Several processes do not all come at the same moment.
-        await asyncio.sleep(EVERY.total_seconds() * random.uniform(0.9, 1.1))  # noqa: S311
+        await asyncio.sleep(every.total_seconds() * random.uniform(0.9, 1.1))  # noqa: S311

@@ -26,6 +26,7 @@ __all__ = ["alice", "bob", "boiler", "client", "pump", "resources", "stores"]
 SHORT = {
     "MYMOTE_OTA_LOOK_EVERY": "PT0.2S",
     "MYMOTE_OTA_RETRY_FIRST": "PT0.2S",
+    "MYMOTE_OTA_SWEEP_EVERY": "PT1H",  # tests sweep themselves
     "MYMOTE_OTA_REFUSALS_PER_MINUTE": "10000",  # so many are tried here
 }
 

@@ -94,7 +94,7 @@ async def _begin(stack: LocalStack, path: str, size: int) -> asyncio.StreamWrite
 
 async def _begun(ota: Resources) -> dict[str, str]:
     """Blobs' names of all that is on its way, by kind."""
-    found = await ota.stores.uploads.begun_before(datetime.now(UTC) + TWO_HOURS)
+    found = await ota.stores.uploads.begun_before(moment := datetime.now(UTC) + TWO_HOURS, moment)
     return {upload.kind: upload.filepath for upload, _ in found}
 
 

@@ -3,10 +3,11 @@
 import asyncio
 import random
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from typing import TypeVar
 
 from services.ota.documents import Upload
 from services.ota.logic import names, uploads
@@ -20,6 +21,9 @@ from shared.schemas.artifacts import AppDocument, AppVersionDocument
 ATTEMPTS = 10
 PAUSE_SECONDS = 0.05  # at most, before the next attempt
 AT_ONCE = 8  # calls, where an app has many versions
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -144,45 +148,56 @@ async def _withdrawn(stores: Stores, versions: Sequence[HeldVersion]) -> list[He
 
     Raises Conflict where an order has one already; then orders take them all again.
     """
-    marked = [each for each in await _each(stores, versions, deleting=True) if each is not None]
+    done = await _each(partial(_mark, stores), versions)
+    marked = [each for each in done if each is not None]
     if len(marked) < len(versions):
         return None
-    if not marked:
-        return marked
-    ids = [each.version.id for each in marked]
-    job = await stores.in_use.open_job(ids, marked[0].version.user_id)
+    held = [each.held for each in marked]
+    if not held:
+        return held
+    ids = [each.version.id for each in held]
+    job = await stores.in_use.open_job(ids, held[0].version.user_id)
     if job is None:
-        return marked
-    await _each(stores, marked, deleting=False)
+        return held
+    await _each(partial(_unmark, stores), marked)
     raise being_sent(job)
 
 
-async def _each(
-    stores: Stores, versions: Sequence[HeldVersion], *, deleting: bool
-) -> list[HeldVersion | None]:
-    limit = asyncio.Semaphore(AT_ONCE)
+@dataclass(frozen=True)
+class _Marked:
+    """A version that no order takes any more, and the ETag of the intent to delete it."""
 
-    async def mark(held: HeldVersion) -> HeldVersion | None:
-        async with limit:
-            if deleting:
-                await stores.uploads.begin(_intent(held.version))
-            changed = held.version.model_copy(update={"deleting": deleting})
-            etag = await stores.apps.replace_version(changed, held.etag)
-            if not deleting and etag is not None:
-                await stores.uploads.done(changed.id)
-            return replace(held, version=changed, etag=etag) if etag else None
+    held: HeldVersion
+    begun: str
 
-    return await asyncio.gather(*(mark(each) for each in versions))
+
+async def _mark(stores: Stores, held: HeldVersion) -> _Marked | None:
+    """None where it changed meanwhile."""
+    begun = await stores.uploads.begin(_intent(held.version))
+    version = held.version.model_copy(update={"deleting": True})
+    etag = await stores.apps.replace_version(version, held.etag)
+    return _Marked(HeldVersion(version, etag), begun) if etag is not None else None
+
+
+async def _unmark(stores: Stores, marked: _Marked) -> None:
+    version = marked.held.version.model_copy(update={"deleting": False})
+    if await stores.apps.replace_version(version, marked.held.etag) is not None:
+        await stores.uploads.unchanged_done(version.id, marked.begun)
 
 
 async def _forget(stores: Stores, versions: Sequence[HeldVersion]) -> None:
+    intents = [_intent(each.version) for each in versions]
+    await _each(partial(uploads.forget, stores), intents)
+
+
+async def _each(do: Callable[[T], Awaitable[R]], items: Sequence[T]) -> list[R]:
     limit = asyncio.Semaphore(AT_ONCE)
 
-    async def forget(held: HeldVersion) -> None:
+    async def one(item: T) -> R:
         async with limit:
-            await uploads.forget(stores, _intent(held.version))
+            return await do(item)
 
-    await asyncio.gather(*(forget(each) for each in versions))
+    return await asyncio.gather(*(one(each) for each in items))
 
 
 async def _add(stores: Stores, version: AppVersionDocument) -> None:
@@ -224,7 +239,13 @@ def _document(
 
 
 def _intent(version: AppVersionDocument) -> Upload:
-    return Upload(id=version.id, kind="app", partition=version.user_id, filepath=version.filepath)
+    return Upload(
+        id=version.id,
+        kind="app",
+        partition=version.user_id,
+        filepath=version.filepath,
+        deletion=True,
+    )
 
 
 async def _get(stores: Stores, user_id: str, app_id: str) -> Held:

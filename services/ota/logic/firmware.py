@@ -67,13 +67,13 @@ async def delete(stores: Stores, firmware_id: str) -> None:
         if held is None:
             raise NotFound("There is no firmware of this id.")
         intent = _intent(held.firmware)
-        await stores.uploads.begin(intent)
+        begun = await stores.uploads.begin(intent)
         withdrawn = await _marked(stores, held, deleting=True)
         if withdrawn is None:
             continue
         if job := await stores.in_use.open_job([firmware_id]):
             if await _marked(stores, withdrawn, deleting=False):
-                await stores.uploads.done(intent.id)
+                await stores.uploads.unchanged_done(intent.id, begun)
             raise being_sent(job)
         if await stores.firmware.remove(withdrawn):
             await uploads.forget(stores, intent)
@@ -109,7 +109,11 @@ def _document(signer: Signer, new: NewFirmware, received: Received) -> FirmwareD
 
 def _intent(firmware: FirmwareDocument) -> Upload:
     return Upload(
-        id=firmware.id, kind="firmware", partition=firmware.type, filepath=firmware.filepath
+        id=firmware.id,
+        kind="firmware",
+        partition=firmware.type,
+        filepath=firmware.filepath,
+        deletion=True,
     )
 
 

@@ -1,8 +1,7 @@
 """A binary on its way into Blob Storage: whole and under its hashes, or not at all.
 
 An intent (`Upload`) is written first. What fails is taken back at once; what a kill or a silent
-database left behind is found by its intent an hour later, so that it costs nothing where nothing
-fails.
+database left behind is found by its intent later, so that it costs nothing where nothing fails.
 """
 
 import asyncio
@@ -27,7 +26,9 @@ log = logging.getLogger(__name__)
 
 BLOCK_BYTES = 256 * 1024  # of a binary that is held in memory
 PAUSE_SECONDS = 0.5  # at most, before a silent database is asked again
-OLD = timedelta(hours=1)  # no upload or deletion takes that long
+OLD = timedelta(hours=1)  # no upload takes that long
+# A deletion that takes longer begins anew; meanwhile nobody can order what it has marked.
+OLD_DELETION = timedelta(minutes=5)
 
 T = TypeVar("T")
 
@@ -82,7 +83,7 @@ async def upload(
     Raises TooLarge, InvalidRequest, Unavailable, and what `keep` and reading the binary raise.
     """
     check_length(incoming)
-    await stores.uploads.begin(intent)
+    begun = await stores.uploads.begin(intent)
     try:
         received = await _receive(stores.blobs, intent.filepath, incoming)
     except Unavailable:
@@ -97,7 +98,7 @@ async def upload(
     except MyMoteError:
         await forget(stores, intent)
         raise
-    await _done(stores, intent)
+    await _done(stores, intent, begun)
     return kept
 
 
@@ -132,16 +133,16 @@ async def forget(stores: Stores, intent: Upload) -> None:
 
 
 async def sweep(stores: Stores, now: datetime | None = None) -> int:
-    """See to the oldest of what was left behind an hour ago; returns how much that was.
+    """See to the oldest of what was left behind (`OLD`, `OLD_DELETION`); returns how much that was.
 
     Raises Unavailable.
     """
-    before = (now or datetime.now(UTC)) - OLD
+    now = now or datetime.now(UTC)
     swept = 0
-    for intent, etag in await stores.uploads.begun_before(before):
+    for intent, etag in await stores.uploads.begun_before(now - OLD, now - OLD_DELETION):
         try:
-            if not await _has_document(stores, intent):
-                await stores.blobs.discard(intent.filepath)
+            if not await _settled(stores, intent):
+                continue  # it goes on after all
             await stores.uploads.unchanged_done(intent.id, etag)
         except Unavailable:
             raise
@@ -183,24 +184,29 @@ async def _blocks(incoming: Incoming) -> AsyncIterator[bytes]:
         yield bytes(held)
 
 
-async def _has_document(stores: Stores, intent: Upload) -> bool:
-    """Whether the artifact is there. A deletion that was interrupted is taken back."""
+async def _settled(stores: Stores, intent: Upload) -> bool:
+    """Keeps the artifact, or removes its blob; False where it was changed or removed meanwhile.
+
+    One that is kept is written anew in any case: whoever read it before and is about to delete it,
+    however slow, has an old ETag then, and begins with another intent.
+    """
     if intent.kind == "app":
         version = await stores.apps.version(intent.partition, intent.id)
-        if version is not None and version.version.deleting:
+        if version is not None:
             kept = version.version.model_copy(update={"deleting": False})
-            await stores.apps.replace_version(kept, version.etag)
-        return version is not None
-    firmware = await stores.firmware.get(intent.id)
-    if firmware is not None and firmware.firmware.deleting:
-        kept_firmware = firmware.firmware.model_copy(update={"deleting": False})
-        await stores.firmware.replace(kept_firmware, firmware.etag)
-    return firmware is not None
+            return await stores.apps.replace_version(kept, version.etag) is not None
+    else:
+        firmware = await stores.firmware.get(intent.id)
+        if firmware is not None:
+            kept_firmware = firmware.firmware.model_copy(update={"deleting": False})
+            return await stores.firmware.replace(kept_firmware, firmware.etag) is not None
+    await stores.blobs.discard(intent.filepath)
+    return True
 
 
-async def _done(stores: Stores, intent: Upload) -> None:
+async def _done(stores: Stores, intent: Upload, begun: str) -> None:
     try:
-        await stores.uploads.done(intent.id)
+        await stores.uploads.unchanged_done(intent.id, begun)
     except Unavailable:
         log.warning("an intent is removed later", extra={"id": intent.id})
 
