@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, PositiveInt, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 S = TypeVar("S", bound=BaseSettings)
@@ -48,6 +48,18 @@ class ServiceSettings(BaseSettings):
 
     bind: str = "127.0.0.1"
     log_level: str = "INFO"
+
+
+class PublicSettings(ServiceSettings):
+    """How a service meets strangers."""
+
+    # Addresses or networks, comma-separated, whose X-Forwarded-For says who calls. Behind a proxy
+    # that is not named here, all who call have its address, and one who guesses slows down all.
+    trusted_proxies: str = ""
+
+    # Of an address, looked up by each process; then only keys that were right before are, and the
+    # others get 429 (shared/wrong_keys.py).
+    wrong_keys_per_minute: PositiveInt = 300
 
 
 class Misconfigured(Exception):

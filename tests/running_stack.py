@@ -13,7 +13,10 @@ from tests.free_ports import free_ports
 
 # A folder's tests all call from one address, and hash many passwords.
 UNLIMITED = {
-    **{f"MYMOTE_{name}_PER_MINUTE": "1000000" for name in ("CALLS", "WRITES", "STRANGERS")},
+    **{
+        f"MYMOTE_{name}_PER_MINUTE": "1000000"
+        for name in ("CALLS", "WRITES", "STRANGERS", "WRONG_KEYS")
+    },
     "MYMOTE_PASSWORD_MEMORY_KIB": "1024",
 }
 

@@ -139,6 +139,7 @@ async def open_resources(settings: ApiSettings) -> AsyncIterator[Resources]:
                 settings.calls_per_minute,
                 settings.writes_per_minute,
                 settings.strangers_per_minute,
+                settings.wrong_keys_per_minute,
             ),
             azure=azure,
             accounts=Accounts(database.get_container_client(ACCOUNTS.name)),

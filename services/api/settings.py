@@ -5,10 +5,10 @@ from datetime import timedelta
 from pydantic import Field, PositiveInt, SecretStr, ValidationInfo, field_validator
 
 from shared.database import AUDIT, DAY_SECONDS, NOTIFICATIONS
-from shared.settings import AzureSettings, ServiceSettings
+from shared.settings import AzureSettings, PublicSettings
 
 
-class ApiSettings(AzureSettings, ServiceSettings):
+class ApiSettings(AzureSettings, PublicSettings):
     """Read once, from `MYMOTE_*`."""
 
     api_port: int = 8000
@@ -41,13 +41,10 @@ class ApiSettings(AzureSettings, ServiceSettings):
     # What hashing one password takes (Argon2id); two are hashed at a time.
     password_memory_kib: int = Field(64 * 1024, ge=32, le=4 * 1024 * 1024)
 
-    # Calls a minute that each process of the api answers (services/api/logic/rate_limit.py).
+    # Calls a minute that each process of the api answers (shared/rate_limit.py).
     calls_per_minute: PositiveInt = 600  # of an API key or session
     writes_per_minute: PositiveInt = 120  # of these, calls that change or order something
     strangers_per_minute: PositiveInt = 30  # of an address: wrong keys, signing in
-
-    # Addresses or networks, comma-separated, whose X-Forwarded-For says who calls.
-    trusted_proxies: str = ""
 
     @field_validator("ota_key")
     @classmethod

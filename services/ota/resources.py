@@ -32,6 +32,7 @@ from services.ota.store.uploads import Uploads
 from shared.clients import AzureClients, open_azure
 from shared.database import APPS, AUDIT, DEVICES, FIRMWARE, GATEWAYS, JOBS, TIMELINE, UPLOADS
 from shared.iothub import IotHub, open_iot_hub
+from shared.wrong_keys import new_wrong_keys
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ async def open_resources(settings: OtaSettings) -> AsyncIterator[Resources]:
                 check=Joined(reading.check),
                 firmware=Joined(documents.firmware),
                 chunks=Chunks(reading.read),
+                wrong_keys=new_wrong_keys(settings.wrong_keys_per_minute),
                 ticket_key=settings.ota_ticket_key,
                 places=Places(
                     at_once=settings.ota_downloads_at_once,

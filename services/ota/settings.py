@@ -7,13 +7,13 @@ from typing import Annotated
 
 from pydantic import Field, PositiveInt, SecretStr, field_validator
 
-from shared.settings import AzureSettings, ServiceSettings
+from shared.settings import AzureSettings, PublicSettings
 
 SECOND = timedelta(seconds=1)
 Period = Annotated[timedelta, Field(ge=timedelta(milliseconds=50))]
 
 
-class OtaSettings(AzureSettings, ServiceSettings):
+class OtaSettings(AzureSettings, PublicSettings):
     """Read once, from `MYMOTE_*`. Periods are as in ISO 8601, `PT60S`."""
 
     ota_port: int = 8001

@@ -1,7 +1,9 @@
 """Downloads that are granted, over HTTP as gateways speak it."""
 
 import hashlib
+import time
 from base64 import b64encode
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -10,6 +12,8 @@ from services.api.logic.manufacturing import Manufactured
 from services.api.resources import Resources as ApiResources
 from services.ota.logic.chunks import CHUNK_BYTES
 from services.ota.resources import Resources
+from shared.errors import MyMoteError
+from shared.wrong_keys import new_wrong_keys
 from tests.api.customers import Customer
 from tests.ota.served_files import Served, order, serve_app, serve_firmware
 
@@ -122,3 +126,20 @@ async def test_a_device_downloads_with_its_ticket_and_proof(
     assert (whole.status_code, whole.content) == (200, CONTENT)
     by_key = await gateways.get(made.path, params={"key": made.key})
     assert by_key.content == CONTENT
+
+
+async def test_a_flood_of_wrong_keys_is_looked_up_no_more(
+    ota: Resources, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    monkeypatch.setattr("time.time", lambda: now)  # each minute of the clock has room for more
+    address = "203.0.113.7"
+    downloads = replace(ota.downloads, wrong_keys=new_wrong_keys(3))
+    assert (await downloads.by_key(served.filepath, served.key, address)).etag
+    for number, status in enumerate((404, 404, 404, 429)):
+        with pytest.raises(MyMoteError) as refused:
+            await downloads.by_key(served.filepath, f"guess {number}", address)
+        assert refused.value.status == status
+    assert refused.value.retry_after is not None
+    # Who has downloaded before goes on, beside whoever guesses.
+    assert (await downloads.by_key(served.filepath, served.key, address)).etag

@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.api.logic.rate_limit import RateLimit, address_group
 from services.api.resources import Resources
 from shared.errors import TooMany
+from shared.rate_limit import RateLimit, address_group
 from stack.local import LocalStack
 from tests.api.customers import Customer, new_customer
 from tests.api.test_api_refusals import JSON, UNKNOWN, assert_error

@@ -11,7 +11,6 @@ from services.api.logic.access import Principal
 from services.api.logic.audit import Act, Actor, record
 from services.api.logic.passwords import Passwords, check_password, new_password
 from services.api.logic.people import person_id_of
-from services.api.logic.rate_limit import address_group
 from services.api.store.accounts import Accounts
 from services.api.store.attempts import Attempts
 from services.api.store.audit import Audit
@@ -19,6 +18,7 @@ from services.api.store.people import People
 from services.api.store.sessions import Sessions
 from services.api.store.timeline import Timeline
 from shared.errors import Conflict, Forbidden, NotFound, Unauthorized
+from shared.rate_limit import address_group
 from shared.schemas.accounts import Member
 
 ROUNDS = 5  # under an ETag, before giving up

@@ -11,6 +11,7 @@ from services.api.logic.access import Principal
 from services.api.logic.authentication import authenticate
 from services.api.logic.sessions import person_of
 from services.api.resources import Resources
+from shared.errors import Unauthorized
 from shared.schemas.accounts import Account
 
 PREFIX = "/api/user/{userid}/{webapi_key}"
@@ -40,16 +41,27 @@ class Calling:
 
 
 async def identify(request: Request) -> Calling:
-    """Whoever calls, before anything else of the call is looked at. Raises Unauthorized."""
+    """Whoever calls, before anything else of the call is looked at.
+
+    Raises Unauthorized, and TooMany without looking where too many wrong keys came from there.
+    """
     user_id, key = request.path_params["userid"], request.path_params["webapi_key"]
     if key == KEY_IN_HEADER:
         key = request.headers.get("X-API-Key", "")
     token = bearer_token(request.headers.get("Authorization", ""))
     resources = opened(request)
-    if token and not key:
-        found = await person_of(resources.sessions, resources.accounts, user_id, token)
-    else:
-        found = await authenticate(resources.accounts, user_id, key, datetime.now(UTC))
+    address = request.client.host if request.client else ""
+    wrong_keys, shown = resources.limits.wrong_keys, f"{user_id} {key or token}"
+    await wrong_keys.require_room(address, shown)
+    try:
+        if token and not key:
+            found = await person_of(resources.sessions, resources.accounts, user_id, token)
+        else:
+            found = await authenticate(resources.accounts, user_id, key, datetime.now(UTC))
+    except Unauthorized:
+        await wrong_keys.was_wrong(address, shown)
+        raise
+    wrong_keys.was_right(shown)
     caller = Calling(*found)
     request.state.user_id = caller.user_id
     request.state.caller = caller

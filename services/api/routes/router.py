@@ -6,13 +6,13 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
-from services.api.logic.rate_limit import address_group
-from services.api.routes.auditing import audited
+from services.api.routes.auditing import audited, client_address
 from services.api.routes.dependencies import PREFIX, Calling, admit, identify, opened
 from services.api.routes.idempotency import is_idempotent, once
 from services.api.routes.json_body import with_json
 from services.api.routes.query import check_query, query_forms
 from shared.errors import Unauthorized
+from shared.rate_limit import stranger
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -108,5 +108,4 @@ async def _spend(request: Request, caller: Calling) -> None:
 
 async def spend_as_stranger(request: Request) -> None:
     """Count a call that nobody vouches for. Raises TooMany."""
-    address = request.client.host if request.client else ""
-    await opened(request).limits.strangers.spend(address_group(address))
+    await opened(request).limits.strangers.spend(stranger(client_address(request)))

@@ -22,6 +22,7 @@ from shared.schemas.artifacts import AppVersionDocument, FirmwareDocument
 from shared.schemas.audit import PLATFORM
 from shared.schemas.documents import DeviceDocument
 from shared.schemas.jobs import ENDS, Job
+from shared.wrong_keys import WrongKeys
 
 _APP = re.compile(r"apps/([a-z0-9-]{1,50})/([A-Za-z0-9_-]{1,64})\.bin")
 _FIRMWARE = re.compile(r"firmware/[A-Za-z0-9_-]{1,64}\.bin")
@@ -68,11 +69,13 @@ class Downloads:
     firmware: Joined[str, FirmwareDocument | None]
     chunks: Chunks
     ticket_key: SecretStr
+    wrong_keys: WrongKeys
     places: Places
     look_seconds: float = LOOK_SECONDS
 
-    async def by_key(self, filepath: str, key: str) -> File:
-        """Whoever has the key may. Raises Refused and Unavailable."""
+    async def by_key(self, filepath: str, key: str, address: str) -> File:
+        """Whoever has the key may. Raises Refused, Unavailable, and TooMany without looking where
+        too many wrong keys came from the address."""
         who = Concerned(KEY_REFUSED)
         if not key:
             raise Refused(
@@ -81,15 +84,19 @@ class Downloads:
                 "into the header X-Download-Key.",
                 who,
             )
+        shown = f"{filepath} {key}"
+        await self.wrong_keys.require_room(address, shown)
         found = await self._artifact(filepath)
         expected = found.download_key.encode() if found else b""
         if not hmac.compare_digest(key.encode(errors="replace"), expected) or found is None:
+            await self.wrong_keys.was_wrong(address, shown)
             raise Refused(
                 404,
                 "There is no file of this path and key. Take filepath and download_key of one app "
                 "version or firmware; it may have been deleted.",
                 _concerned(who, found) if found else who,
             )
+        self.wrong_keys.was_right(shown)
         blob = Blob(found.filepath, found.blob_etag, found.size)
         return await self._checked(File(blob, found.sig_md5, found.sha256, _concerned(who, found)))
 

@@ -9,7 +9,7 @@ from services.ota.logic import proof
 from services.ota.logic.downloads import File, TicketCall
 from services.ota.logic.ranges import NotModified, OtherFile, Part, Unsatisfiable, part_of
 from services.ota.resources import Resources
-from services.ota.routes.refusing import noted
+from services.ota.routes.refusing import client_address, noted
 from services.ota.routes.sending import Sending
 from shared.replies import error_response
 
@@ -25,7 +25,7 @@ async def download_by_key(request: Request, filepath: str) -> Response:
     key = request.headers.get(KEY_HEADER) or request.query_params.get("key", "")
     resources: Resources = request.app.state.resources
     async with noted(request):
-        file = await resources.downloads.by_key(filepath, key)
+        file = await resources.downloads.by_key(filepath, key, client_address(request))
     return _reply(request, file)
 
 

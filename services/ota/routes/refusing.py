@@ -50,6 +50,11 @@ def leads_elsewhere(path: str) -> bool:
     return _TRAVERSAL.search(path) is not None
 
 
+def client_address(request: Request) -> str:
+    """Where the request comes from; "" where that is unknown."""
+    return request.client.host if request.client else ""
+
+
 async def _note(request: Request, refused: Refused) -> None:
     resources: Resources = request.app.state.resources
-    await resources.refusals.note(refused, request.client.host if request.client else "")
+    await resources.refusals.note(refused, client_address(request))
