@@ -64,7 +64,7 @@ def settings(hub: Hub, make_settings: MakeSettings) -> GatewaySettings:
 async def gateway(settings: GatewaySettings) -> AsyncIterator[Gateway]:
     """The hub's device, connected, without a sketch."""
     async with running(Gateway(settings)) as gateway:
-        await gateway.until_connected(5)
+        await gateway.until_connected()
         yield gateway
 
 
@@ -82,5 +82,5 @@ async def server(settings: GatewaySettings) -> AsyncIterator[OtaServer]:
 async def updated(settings: GatewaySettings, server: OtaServer) -> AsyncIterator[Gateway]:
     """The hub's device, connected, with a sketch, and a server to download from."""
     async with running(Gateway(settings, sketch=sketch)) as gateway:
-        await gateway.until_connected(5)
+        await gateway.until_connected()
         yield gateway

@@ -24,7 +24,7 @@ async def running(*gateways: Gateway) -> AsyncIterator[Gateway]:
         yield gateways[0]
 
 
-async def until(reached: Callable[[], bool], seconds: float = 5) -> None:
+async def until(reached: Callable[[], bool], seconds: float = 30) -> None:
     """Look again and again. Raises TimeoutError."""
     async with asyncio.timeout(seconds):
         while not reached():  # noqa: ASYNC110 - what is looked at lives in another process or part

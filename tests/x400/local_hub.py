@@ -1,6 +1,7 @@
 """The project's IoT Hub emulator on a port of its own, which can be stopped and started."""
 
 import asyncio
+import json
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ class Hub:
 
     def __init__(self, directory: Path, tls: ssl.SSLContext | None = None) -> None:
         self.telemetry: list[Event] = []
+        self.reports: list[dict[str, Any]] = []  # patches of reported properties, as they came
         self.port = 0
         self._tls = tls
         self._directory = directory
@@ -79,7 +81,7 @@ class Hub:
         return taken
 
     async def until_bodies(
-        self, count: int, kind: str = "data", seconds: float = 10
+        self, count: int, kind: str = "data", seconds: float = 30
     ) -> list[bytes]:
         """Wait until so many distinct messages arrived. Raises TimeoutError."""
         async with asyncio.timeout(seconds):
@@ -88,7 +90,7 @@ class Hub:
                 await self._arrived.wait()
         return self.bodies(kind)
 
-    async def until_last(self, body: bytes, seconds: float = 10) -> None:
+    async def until_last(self, body: bytes, seconds: float = 30) -> None:
         """Wait until the last data message is this one. Raises TimeoutError."""
         async with asyncio.timeout(seconds):
             while self.bodies()[-1:] != [body]:
@@ -136,4 +138,6 @@ class Hub:
             )
             self.telemetry.append(event)
             self._arrived.set()
+        elif annotations["iothub-message-source"] == "twinChangeEvents":
+            self.reports.append(json.loads(body)["properties"].get("reported", {}))
         return len(self.telemetry)

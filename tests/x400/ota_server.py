@@ -46,6 +46,7 @@ class Served:
     start: int
     status: int = 0
     sent: int = 0
+    over: bool = False
 
 
 @dataclass
@@ -137,13 +138,15 @@ class OtaServer:
         await response.prepare(request)
         end = start + self.trouble.cuts.pop(0) if self.trouble.cuts else len(binary)
         held = max(math.ceil(len(binary) * self.hold_at), start)
-        for begin, stop in ((start, min(held, end)), (min(held, end), end)):
-            try:
+        try:
+            for begin, stop in ((start, min(held, end)), (min(held, end), end)):
                 await response.write(binary[begin:stop])
-            except ConnectionError:
-                return response
-            served.sent += stop - begin
-            await self.flowing.wait()
+                served.sent += stop - begin
+                await self.flowing.wait()
+        except ConnectionError:
+            return response
+        finally:
+            served.over = True
         if end < len(binary) and request.transport is not None:
             request.transport.close()
         return response

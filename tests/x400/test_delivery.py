@@ -57,13 +57,13 @@ async def test_order_survives_lost_connections(hub: Hub, gateway: Gateway) -> No
         if number % 9 == 8:
             gateway.plug()
             await asyncio.sleep(0.06)
-    await gateway.until_delivered(10)
+    await gateway.until_delivered()
     assert hub.bodies() == sent
     assert gateway.app.messagesPending() == 0
 
 
 async def test_messages_wait_for_a_hub_that_is_down(hub: Hub, gateway: Gateway) -> None:
-    await gateway.until_delivered(5)
+    await gateway.until_delivered()
     await hub.stop()
     sent = [b"%d" % n for n in range(20)]
     for body in sent:
@@ -72,7 +72,7 @@ async def test_messages_wait_for_a_hub_that_is_down(hub: Hub, gateway: Gateway) 
     await asyncio.sleep(0.3)
     assert gateway.core.led in (CloudLed.DISCONNECTED, CloudLed.CLOUD_CONNECTING)
     await hub.start()
-    await gateway.until_delivered(10)
+    await gateway.until_delivered()
     assert hub.bodies() == sent
 
 
@@ -86,7 +86,7 @@ async def test_killed_gateways_lose_nothing_acknowledged(
                 gateway.app.sendMessage(f"{life}-{number}")
             await asyncio.sleep(0.03 * life)
     async with running(Gateway(settings)) as gateway:
-        await gateway.until_delivered(10)
+        await gateway.until_delivered()
     assert len(told) == 75
     assert hub.bodies() == [outcome.draft.body for outcome in told]
 
@@ -95,7 +95,7 @@ async def test_the_fate_of_each_message_is_told(hub: Hub, settings: GatewaySetti
     records: list[Record] = []
     async with running(Gateway(settings, on_record=records.append)) as gateway:
         gateway.app.sendMessage("taken")
-        await gateway.until_delivered(5)
+        await gateway.until_delivered()
         gateway.unplug()
         gateway.app.sendMessage("wiped")
         gateway.core.wipe()
@@ -115,9 +115,11 @@ async def test_the_fate_of_each_message_is_told(hub: Hub, settings: GatewaySetti
 
 async def test_the_token_is_renewed_without_a_loss(hub: Hub, settings: GatewaySettings) -> None:
     settings = settings.model_copy(update={"sas_ttl": 1.5})  # shorter than a person may set it
+    # It ends with a full second and is renewed after 1.3 s: begun now, 0.7 s early at least.
+    await asyncio.sleep(max(0.55 - time.time() % 1, 0))
     statuses: set[NetStatus] = set()
     async with running(Gateway(settings)) as gateway:
-        await gateway.until_connected(5)
+        await gateway.until_connected()
         first_link = gateway.core.cloud.connections
         sent: list[bytes] = []
         while len(sent) < 90 and gateway.core.cloud.connections == first_link:
@@ -125,7 +127,7 @@ async def test_the_token_is_renewed_without_a_loss(hub: Hub, settings: GatewaySe
             assert gateway.app.sendMessage(sent[-1]) == 0
             statuses.add(gateway.core.net_status()[0])
             await asyncio.sleep(0.03)
-        await gateway.until_delivered(10)
+        await gateway.until_delivered()
         assert gateway.core.cloud.connections > first_link
     assert hub.bodies() == sent
     assert NetStatus.CLOUD_DISCONNECTED not in statuses
@@ -146,7 +148,7 @@ async def test_tls_with_the_hubs_ca(tmp_path: Path, make_settings: MakeSettings)
         sent = [b"%d" % n + b"x" * 3700 for n in range(50)]
         for body in sent:
             assert gateway.app.sendMessage(body) == 0
-        await gateway.until_delivered(10)
+        await gateway.until_delivered()
     assert hub.bodies() == sent
     await hub.close()
 
@@ -154,15 +156,16 @@ async def test_tls_with_the_hubs_ca(tmp_path: Path, make_settings: MakeSettings)
 async def test_a_wrong_key_is_retried_with_care(hub: Hub, make_settings: MakeSettings) -> None:
     right, name, _ = hub.connection_string(DEVICE_ID).partition("SharedAccessKey=")
     text = f"{right}{name}d3Jvbmc="
+    began = time.monotonic()
     async with running(Gateway(make_settings(text, backoff_initial=0.2))) as gateway:
-        leds, began = set(), time.monotonic()
-        for _ in range(100):
-            leds.add((gateway.core.net_status()[0], gateway.core.led))
-            await asyncio.sleep(0.01)
-        seconds = time.monotonic() - began  # more than one, where the machine is busy
+        leds = set()
+        async with asyncio.timeout(30):
+            while gateway.core.cloud.attempts < 4:
+                leds.add((gateway.core.net_status()[0], gateway.core.led))
+                await asyncio.sleep(0.01)
+        assert time.monotonic() - began >= 0.3  # each pause is 0.1 s at least
         assert (NetStatus.CLOUD_DISCONNECTED, CloudLed.DISCONNECTED) in leds
         assert NetStatus.CLOUD_CONNECTED not in {status for status, _ in leds}
-        assert 1 <= gateway.core.cloud.attempts <= 10 * seconds
 
 
 async def test_unplugged_the_led_is_red(gateway: Gateway) -> None:
@@ -174,7 +177,7 @@ async def test_unplugged_the_led_is_red(gateway: Gateway) -> None:
     gateway.plug()
     leds.append(gateway.core.led)
     assert leds == [CloudLed.CONNECTED, CloudLed.NETWORK_ERROR, CloudLed.NETWORK_CONNECTING]
-    await gateway.until_connected(5)
+    await gateway.until_connected()
 
 
 async def test_the_app_may_disable_the_cloud(gateway: Gateway) -> None:
@@ -182,7 +185,7 @@ async def test_the_app_may_disable_the_cloud(gateway: Gateway) -> None:
     await asyncio.sleep(0.1)
     assert gateway.core.led is CloudLed.DISCONNECTED
     assert gateway.app.cloudEnabled(True) == 0
-    await gateway.until_connected(5)
+    await gateway.until_connected()
 
 
 async def test_the_device_key(gateway: Gateway) -> None:
@@ -194,7 +197,7 @@ async def test_a_stopped_gateway_delivers_what_is_in_flight(
 ) -> None:
     gateway = Gateway(settings)
     await gateway.start()
-    await gateway.until_connected(5)
+    await gateway.until_connected()
     for number in range(5):
         gateway.app.sendMessage(f"{number}")
     await gateway.stop()
@@ -210,7 +213,7 @@ async def test_a_hundred_gateways_in_one_process(hub: Hub, make_settings: MakeSe
         for round_ in range(3):
             for gateway in gateways:
                 assert gateway.app.sendMessage(f"{round_}") == 0
-        await asyncio.gather(*(gateway.until_delivered(20) for gateway in gateways))
+        await asyncio.gather(*(gateway.until_delivered(60) for gateway in gateways))
     for number in range(100):
         assert hub.bodies(device_id=f"fleet-{number}") == [b"0", b"1", b"2"]
 
@@ -222,7 +225,7 @@ async def test_a_changed_connection_string_is_used(
     assert gateway.app.connStr("HostName=nonsense") == ErrorCode.IOMOTE_ERR_DATA
     assert gateway.app.connStr(hub.connection_string("other")) == 0
     gateway.app.sendMessage("from another identity")
-    await gateway.until_delivered(5)
+    await gateway.until_delivered()
     assert hub.bodies(device_id="other") == [b"from another identity"]
     await gateway.kill()
     async with running(Gateway(settings)) as again:
@@ -238,5 +241,5 @@ async def test_any_window_keeps_the_order(
         sent = [b"%d" % n for n in range(count)]
         for body in sent:
             assert gateway.app.sendMessage(body) == 0
-        await gateway.until_delivered(10)
+        await gateway.until_delivered()
     assert hub.bodies() == sent

@@ -39,7 +39,7 @@ async def test_only_changes_are_reported(hub: Hub, settings: GatewaySettings) ->
         gateway.app.rtcSync()
         await asyncio.sleep(0.1)
     async with running(Gateway(settings)) as gateway:
-        await gateway.until_connected(5)
+        await gateway.until_connected()
         gateway.app.begin("app", 1, 0, 0)
         await asyncio.sleep(0.1)
         assert hub.hub.twins.get(DEVICE_ID).reported.version == version
@@ -99,17 +99,17 @@ async def test_reboot_answers_then_resets(hub: Hub, settings: GatewaySettings) -
 
     async with running(Gateway(settings, sketch=sketch)) as gateway:
         assert gateway.core.led is CloudLed.APP_RESTARTING
-        await gateway.until_connected(5)
+        await gateway.until_connected()
         await until(lambda: gateway.core.led is CloudLed.CONNECTED)
-        await gateway.until_delivered(5)
+        await gateway.until_delivered()
         first = gateway.core
         answer = await hub.invoke(DEVICE_ID, "reboot", b"{}")
         assert answer.status == 200
         await until(lambda: gateway.resets == 1)
-        await gateway.until_connected(5)
+        await gateway.until_connected()
         assert gateway.core is not first
         await until(lambda: len(begins) == 2)
-        await gateway.until_delivered(5)
+        await gateway.until_delivered()
         assert begins[0].sendMessage("from a former life") == ErrorCode.IOMOTE_ERR_TIMEOUT
     events = [json.loads(body)["event"] for body in hub.bodies("management")]
     assert events == ["started", "rebooted"]
@@ -118,28 +118,28 @@ async def test_reboot_answers_then_resets(hub: Hub, settings: GatewaySettings) -
 async def test_pairing_wipes_messages_and_mids_go_on_from_the_time(
     hub: Hub, gateway: Gateway
 ) -> None:
-    await gateway.until_delivered(5)
+    await gateway.until_delivered()
     hub.send(DEVICE_ID, b"for the former owner", "x")
-    await gateway.until_user_message(5)
+    await gateway.until_user_message()
     before = int(time.time() * 1000)
     answer = await hub.invoke(DEVICE_ID, "reboot", b'{"wipe": true}')
     assert answer.status == 200
     await until(lambda: gateway.resets == 1)
-    await gateway.until_connected(5)
+    await gateway.until_connected()
     assert not gateway.app.userMessageAvailable()
     gateway.app.sendMessage("for the new owner")
-    await gateway.until_delivered(5)
+    await gateway.until_delivered()
     assert hub.telemetry[-1].mid > before
 
 
 async def test_wiped_messages_never_leave(hub: Hub, gateway: Gateway) -> None:
-    await gateway.until_delivered(5)
+    await gateway.until_delivered()
     gateway.unplug()
     gateway.app.sendMessage("of the former owner")
     gateway.core.wipe()
     gateway.plug()
     gateway.app.sendMessage("of the new owner")
-    await gateway.until_delivered(5)
+    await gateway.until_delivered()
     assert hub.bodies() == [b"of the new owner"]
     assert gateway.app.messagesLeft() == 98
 

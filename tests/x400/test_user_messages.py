@@ -18,7 +18,7 @@ async def test_a_user_message_is_kept_until_it_is_read(hub: Hub, gateway: Gatewa
     assert not gateway.app.userMessageAvailable()
     assert gateway.app.userMessageRead() == b""
     hub.send(DEVICE_ID, b'{"set": 1}', "m-1")
-    await gateway.until_user_message(5)
+    await gateway.until_user_message()
     await until_waiting_in_cloud(hub, 0)
     assert gateway.app.digitalRead(DATAREQ) == 1
     assert gateway.app.userMessageRead() == b'{"set": 1}'
@@ -45,22 +45,22 @@ async def test_a_full_inbox_survives_kill_and_reconnect(
     hub: Hub, settings: GatewaySettings
 ) -> None:
     async with running(Gateway(settings)) as gateway:
-        await gateway.until_connected(5)
+        await gateway.until_connected()
         for number in range(KEPT + 2):
             hub.send(DEVICE_ID, b"%d" % number, f"{number}")
         await until_waiting_in_cloud(hub, 2)
         gateway.unplug()
         await asyncio.sleep(0.05)
         gateway.plug()
-        await gateway.until_connected(5)
+        await gateway.until_connected()
         assert gateway.core.inbox.waiting() == KEPT
     async with running(Gateway(settings)) as gateway:
         assert gateway.core.inbox.waiting() == KEPT
-        await gateway.until_connected(5)
+        await gateway.until_connected()
         read: list[bytes] = []
         async with asyncio.timeout(5):
             while len(read) < KEPT + 2:
-                await gateway.until_user_message(5)
+                await gateway.until_user_message()
                 read.append(gateway.app.userMessageRead())
         assert read == [b"%d" % n for n in range(KEPT + 2)]
         await until_waiting_in_cloud(hub, 0)

@@ -144,15 +144,15 @@ async def test_a_gateway_that_is_online_wipes_and_resets_at_the_first_order(
 ) -> None:
     await gateway.until_delivered()
     hub.send(DEVICE_ID, b"for the former owner", "x")
-    await gateway.until_user_message(5)
+    await gateway.until_user_message()
     order = now()
     await first(hub, order)
     await until(lambda: gateway.resets == 1)
-    await gateway.until_connected(5)
+    await gateway.until_connected()
     assert not gateway.app.userMessageAvailable()
     gateway.app.sendMessage("of the new owner")
     await by_twin(hub, order)
-    await gateway.until_delivered(5)
+    await gateway.until_delivered()
     assert hub.bodies() == [b"of the new owner"]
     assert gateway.resets == 1
     events = [json.loads(body) for body in hub.bodies("management")]
@@ -161,7 +161,7 @@ async def test_a_gateway_that_is_online_wipes_and_resets_at_the_first_order(
     await by_method(hub, order)  # a repetition restarts the gateway, and wipes nothing
     gateway.app.sendMessage("of the new owner, too")
     await until(lambda: gateway.resets == 2)
-    await gateway.until_delivered(5)
+    await gateway.until_delivered()
     assert hub.bodies()[-1] == b"of the new owner, too"
 
 
@@ -177,7 +177,7 @@ async def test_a_gateway_that_was_offline_wipes_before_it_delivers_and_never_aga
         return time.time() + skew
 
     async with running(Gateway(settings, on_record=records.append, clock=clock)) as gateway:
-        await gateway.until_delivered(5)
+        await gateway.until_delivered()
         gateway.unplug()
         await hub.stop()
         skew = ahead.total_seconds()
@@ -189,16 +189,16 @@ async def test_a_gateway_that_was_offline_wipes_before_it_delivers_and_never_aga
         gateway.app.sendMessage("of the new owner, stored offline")
         gateway.plug()
         await until(lambda: gateway.resets == 1)
-        await gateway.until_delivered(5)
+        await gateway.until_delivered()
         gateway.unplug()
         gateway.plug()
         gateway.app.sendMessage("later")
-        await gateway.until_delivered(5)
+        await gateway.until_delivered()
         assert gateway.resets == 1
     for _ in range(2):
         async with running(Gateway(settings, on_record=records.append)) as gateway:
             gateway.app.sendMessage("of a later life")
-            await gateway.until_delivered(5)
+            await gateway.until_delivered()
             assert gateway.resets == 0
     assert (
         hub.bodies() == [b"of the new owner, stored offline", b"later"] + [b"of a later life"] * 2
@@ -213,10 +213,10 @@ async def test_a_gateway_that_is_started_after_its_pairing_loses_nothing(
     await by_twin(hub, now())
     async with running(Gateway(settings)) as gateway:
         gateway.app.sendMessage("first")
-        await gateway.until_delivered(5)
+        await gateway.until_delivered()
         await until(lambda: gateway.core.twin.desired.get("wipe") is not None)
         gateway.app.sendMessage("second")
-        await gateway.until_delivered(5)
+        await gateway.until_delivered()
         assert gateway.resets == 0
     assert hub.bodies() == [b"first", b"second"]
 
@@ -227,8 +227,8 @@ async def test_a_gateway_that_is_killed_at_the_order_neither_forgets_nor_repeats
     """Killed at points a millisecond apart, from before the order is known to after the wipe."""
     for delay in range(12):
         async with running(Gateway(settings)) as gateway:
-            await gateway.until_connected(5)
-            await gateway.until_delivered(5)
+            await gateway.until_connected()
+            await gateway.until_delivered()
             gateway.app.sendMessage("in flight")
             await by_twin(hub, now())
             await asyncio.sleep(delay / 1000)

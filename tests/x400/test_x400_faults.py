@@ -101,7 +101,7 @@ async def test_power_lost_while_installing_leaves_the_old_one(
     desire(hub, server.order("j1", binary, kind), kind)
     said = f"power_lost: seen at the start after it; the old {kind} runs"
     assert await ends(hub, "j1", "failed", kind) == said
-    await updated.until_delivered(5)
+    await updated.until_delivered()
     events = [json.loads(body) for body in hub.bodies("management")]
     assert {"event": "started", "detail": "the power came back"} in events
     assert updated.core.fwversion == "1.0.0"
@@ -122,7 +122,7 @@ async def test_a_gateway_that_never_answers_does_once_it_is_mended(
     assert not server.served
     updated.reset("which mends nothing")
     await until(lambda: updated.resets == 1)
-    await updated.until_connected(5)
+    await updated.until_connected()
     assert "Faults never-answer (until switched off)" in await fault(command="status")
     await fault("off")
     desire(hub, server.order("j1", APP))

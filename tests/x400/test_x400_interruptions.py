@@ -12,7 +12,7 @@ import trustme
 from tests.x400.gateways import DEVICE_ID, running, until
 from tests.x400.local_hub import Hub
 from tests.x400.ota_server import OtaServer, public
-from tests.x400.updates import APP, FIRMWARE, desire, ends, reported, runs, sketch
+from tests.x400.updates import APP, FIRMWARE, desire, ends, reported, runs, sketch, told
 from x400.gateway import Gateway
 from x400.settings import GatewaySettings
 from x400.store import Store
@@ -40,7 +40,7 @@ async def test_a_download_goes_on_at_its_byte(
         await until(lambda: reported(hub).get("percent") == 50)
         updated.reset("by hand")
         await until(lambda: updated.resets == 1)
-        await updated.until_connected(5)
+        await updated.until_connected()
     elif how == "kill":
         await until(lambda: reported(hub).get("percent") == 50)
         await updated.kill()
@@ -49,7 +49,7 @@ async def test_a_download_goes_on_at_its_byte(
         await until(lambda: reported(hub).get("percent") == 50)
         updated.unplug()
         server.flowing.set()
-        await until(lambda: server.served[0].sent == len(APP))
+        await until(lambda: server.served[0].over)
         updated.plug()
     server.flowing.set()
     await ends(hub, "j1", "succeeded")
@@ -159,7 +159,7 @@ async def test_what_was_not_told_before_a_kill_is_told_after_it(
     patient = settings.model_copy(update={"install_time": 0.3})
     async with running(Gateway(patient)) as gateway:
         desire(hub, server.order("j1", APP))
-        await until(lambda: reported(hub).get("state") == "installing")
+        await told(hub, "installing")
         gateway.unplug()
         await until(lambda: gateway.core.updates.reports()["ota_app"]["state"] == "succeeded")
     if lost:  # the kill came between the store's two transactions

@@ -94,7 +94,7 @@ async def test_wrong_orders_are_rejected_before_a_byte_is_asked_for(
     assert server.served == []
     version = hub.hub.twins.get(DEVICE_ID).reported.version
     updated.core.cloud.restart("to see that it is not told again")
-    await updated.until_connected(5)
+    await updated.until_connected()
     assert hub.hub.twins.get(DEVICE_ID).reported.version == version
 
 

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from tests.x400.gateways import DEVICE_ID, running, until
 from tests.x400.local_hub import Hub
 from tests.x400.ota_server import OtaServer
-from tests.x400.updates import APP, FIRMWARE, desire, ends, reported, runs, sketch
+from tests.x400.updates import APP, FIRMWARE, desire, ends, reported, runs, sketch, told
 from x400.faults import Fault
 from x400.gateway import Gateway
 from x400.settings import GatewaySettings
@@ -24,7 +24,7 @@ async def test_an_app_is_downloaded_installed_and_begins(
     assert [(one.start, one.sent) for one in server.served] == [(0, len(APP))]
     assert updated.resets == 0
     assert not list(settings.state.glob("*.bin"))
-    await updated.until_delivered(5)
+    await updated.until_delivered()
     events = [json.loads(body) for body in hub.bodies("management")]
     assert events[-1] == {"event": "app_restarted", "detail": "Pump watch 2.0.0 was installed"}
 
@@ -77,7 +77,7 @@ async def test_both_kinds_at_once_are_installed_one_after_the_other(
     patient = settings.model_copy(update={"install_time": 0.3})
     async with running(Gateway(patient, sketch=sketch)):
         desire(hub, server.order("f", FIRMWARE, "firmware", "1.4.0"), "firmware")
-        await until(lambda: reported(hub, "firmware").get("state") == "installing")
+        await told(hub, "installing", "firmware")
         desire(hub, server.order("a", APP))
         await ends(hub, "f", "succeeded", "firmware")  # which resets the gateway
         await ends(hub, "a", "succeeded")
@@ -112,7 +112,7 @@ async def test_messages_flow_and_progress_is_reported_while_it_downloads(
     updated.app.sendMessage("meanwhile")
     await hub.until_last(b"meanwhile")
     hub.send(DEVICE_ID, b"to the app", "m")
-    await updated.until_user_message(5)
+    await updated.until_user_message()
     assert updated.app.userMessageRead() == b"to the app"
     server.flowing.set()
     await ends(hub, "j1", "succeeded", "firmware")
@@ -169,7 +169,7 @@ async def test_a_newer_order_waits_for_an_installation(
 ) -> None:
     async with running(Gateway(settings.model_copy(update={"install_time": 0.2}))):
         desire(hub, server.order("j1", APP))
-        await until(lambda: reported(hub).get("state") == "installing")
+        await told(hub, "installing")
         desire(hub, server.order("j2", APP[::-1], version="3.0.0"))
         await ends(hub, "j2", "succeeded")
     assert hub.reported(DEVICE_ID)["app_version"] == "3.0.0"

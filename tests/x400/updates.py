@@ -28,6 +28,12 @@ def reported(hub: Hub, kind: str = "app") -> dict[str, Any]:
     return said
 
 
+async def told(hub: Hub, state: str, kind: str = "app") -> None:
+    """Wait until a state was reported, which may be over by now."""
+    name = f"ota_{kind}"
+    await until(lambda: any(each.get(name, {}).get("state") == state for each in hub.reports))
+
+
 async def ends(hub: Hub, job: str, state: str, kind: str = "app") -> str:
     """Wait for a reported state; its error."""
 
