@@ -40,7 +40,7 @@ def refusal(error: Exception) -> MyMoteError | None:
 def _from_status(status: int, text: str) -> MyMoteError:
     match status:
         case 404 if NOT_ONLINE in text:
-            return DeviceOffline("The gateway is offline.")
+            return DeviceOffline("The gateway is offline; try again when its status is Connected.")
         case 404:
             return NotFound("IoT Hub does not know this device.")
         case 409:

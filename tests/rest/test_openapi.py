@@ -1,5 +1,6 @@
 """The OpenAPI document and the page made of it are whole, and say what is true."""
 
+import ast
 import base64
 import hashlib
 import re
@@ -15,6 +16,8 @@ from services.api.logic.access import NEEDED
 
 # Clients are made from these: a line here changes only when a call is added.
 OPERATIONS = Path(__file__).with_name("operations.txt")
+ROOT = Path(__file__).parents[2]
+SENTENCE = 20  # characters that are no value; fewer would stand for anything
 CUSTOMER = "/api/user/{userid}/{webapi_key}"
 
 
@@ -82,6 +85,51 @@ def test_every_answer_is_described(document: dict[str, Any]) -> None:
             if status >= "400":
                 assert content["schema"]["$ref"].endswith("/Error"), (name, status)
                 assert content["example"]["error"].endswith((".", "?")), (name, status)
+
+
+def test_a_refusals_example_is_what_the_code_says(document: dict[str, Any]) -> None:
+    said = re.compile("|".join(sorted(_sentences())))
+    unsaid = []
+    for _, _, operation in operations(document):
+        for status, answer in operation["responses"].items():
+            example = answer["content"]["application/json"].get("example")
+            if status >= "400" and not said.fullmatch(example["error"]):
+                unsaid.append((operation["operationId"], status, example["error"]))
+    assert unsaid == []
+
+
+def test_each_call_refuses_in_its_own_words(document: dict[str, Any]) -> None:
+    words = {
+        (operation["operationId"], status): answer["content"]["application/json"]["example"]
+        for _, _, operation in operations(document)
+        for status, answer in operation["responses"].items()
+        if status >= "400"
+    }
+    assert "API key" in words["renewKey", "404"]["error"]
+    assert "renewed already" in words["renewKey", "409"]["error"]
+    assert "device key" in words["pairDevice", "404"]["error"]
+    assert "text/csv" in words["pairDevices", "415"]["error"]
+    assert "operator's key" in words["operatorListAccounts", "401"]["error"]
+
+
+def _sentences() -> set[str]:
+    """Every text in the services' source, as a pattern: anything may stand for a value."""
+    found = set()
+    for folder in ("services/api", "services/ota", "shared"):
+        for path in (ROOT / folder).rglob("*.py"):
+            if path.name not in ("refusal_examples.py", "errors.py"):
+                found |= _texts(ast.parse(path.read_text()))
+    return found
+
+
+def _texts(tree: ast.AST) -> set[str]:
+    found = set()
+    for node in ast.walk(tree):
+        parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+        texts = [each.value if isinstance(each, ast.Constant) else None for each in parts]
+        if sum(len(text) for text in texts if isinstance(text, str)) >= SENTENCE:
+            found.add("".join(re.escape(t) if isinstance(t, str) else ".+" for t in texts))
+    return found
 
 
 def test_every_entity_is_described(document: dict[str, Any]) -> None:

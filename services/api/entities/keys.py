@@ -42,6 +42,7 @@ _KEY: JsonDict = {
     "scopes": ["read"],
     "created_at": "2026-01-02T08:30:00Z",
     "created_by": "ada@example.com",
+    "created_by_gone": False,
     "expires_at": None,
     "valid": True,
     "replaced_by": "",
@@ -79,6 +80,10 @@ class ApiKey(BaseModel):
     created_at: datetime = Field(description="When it was made.")
     created_by: str = Field(
         description="Who made it: a person's username, a key's name, or `operator`."
+    )
+    created_by_gone: bool = Field(
+        description="Whether that person was removed since, or that key revoked. The key is the "
+        "account's and stays: revoke it, or renew it where they may have a copy."
     )
     expires_at: datetime | None = Field(description="When it ends; null: never.")
     valid: bool = Field(description="Whether it opens the account now.")
@@ -137,5 +142,7 @@ class RenewKey(BaseModel):
         strict=True,
         ge=0,
         le=MAX_OVERLAP_SECONDS,
-        description="So that clients can move to the new key; 0 ends the old one at once.",
+        description=(
+            "So that clients can move to the new key, 90 days at most; 0 ends the old one at once."
+        ),
     )

@@ -37,7 +37,10 @@ async def get_version(apps: Apps, user_id: str, app_id: str, version_id: str) ->
     """Raises InvalidRequest, NotFound."""
     found = await apps.version(user_id, check_ota_id(app_id), check_ota_id(version_id))
     if found is None:
-        raise NotFound("This account has no version of this id of an app of this id.")
+        raise NotFound(
+            "This account has no such version of such an app; GET .../apps/{appid}/versions lists "
+            "those it has."
+        )
     return found
 
 

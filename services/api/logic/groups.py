@@ -192,7 +192,7 @@ async def _drop_ended(stores: Stores, members: GroupMembers, user_id: str, group
 
 def _not_empty(left: int, *, moving: bool) -> Conflict:
     if moving:
-        return Conflict(f"{left} devices are still in this group; repeat the call to go on.")
+        return Conflict(f"Devices are still in this group ({left}); repeat the call to go on.")
     return Conflict(
-        f"{left} devices are in this group; say with move_to where they go, or move them first."
+        f"Devices are in this group ({left}); say with move_to where they go, or move them first."
     )

@@ -69,7 +69,7 @@ def _bounds(schema: Mapping[str, Any]) -> str:
         ("minItems", "maxItems", " of them"),
         ("minimum", "maximum", ""),
     ):
-        least, most = schema.get(low), schema.get(high)
+        least, most = _whole(schema.get(low)), _whole(schema.get(high))
         if least and most is not None:
             return f", {least} to {most}{unit}"
         if most is not None:
@@ -77,3 +77,8 @@ def _bounds(schema: Mapping[str, Any]) -> str:
         if least is not None:
             return f", at least {least}{unit}"
     return ""
+
+
+def _whole(bound: float | None) -> float | None:
+    """FastAPI's document has bounds of whole numbers as 100.0."""
+    return int(bound) if bound is not None and bound == int(bound) else bound

@@ -19,7 +19,7 @@ _MEANING = {
     ),
     403: (
         "Whoever calls may not do this.",
-        "This needs the scope 'write'; the key has 'read'. Ask an owner of the account for more.",
+        "This needs the scope 'write'; this key has 'read'. Ask an owner of the account for more.",
     ),
     404: (
         "It does not exist, or belongs to another account.",
@@ -37,18 +37,19 @@ _MEANING = {
         "It changed since it was read; see ETag.",
         "It changed in the meantime; read it again, and repeat the change with its new ETag.",
     ),
-    413: ("The body is too large.", "The body is 4096 bytes at most; send less."),
+    413: ("The body is too large.", "The body is 65536 bytes at most; send less."),
     415: (
         "The body is of another type.",
         "Send the body with the header Content-Type: application/json.",
     ),
     429: (
         "A limit is reached; see Retry-After.",
-        "500 messages wait for this device already; try again when it is online, or cancel some.",
+        "These are more than 600 calls a minute; wait 5 s, as Retry-After says.",
     ),
     501: (
         "This installation does not have the part that would answer.",
-        "This installation has no OTA service; apps and firmware cannot be sent from here.",
+        "This installation has no OTA service; apps and firmware cannot be changed or sent from "
+        "here.",
     ),
     503: (
         "Something behind the api does not answer; see Retry-After.",
@@ -63,7 +64,8 @@ _PLAIN = {
 
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a route: each status with its meaning and an example.
+    """The `responses` of a route: each status with its meaning and an example; where the call
+    has words of its own for it, routes/openapi.py puts those in.
 
     The schema by name: FastAPI would build one for each "model", 650 times at every start.
     """

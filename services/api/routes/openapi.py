@@ -9,6 +9,7 @@ from services.api.logic.access import NEEDED
 from services.api.routes.dependencies import PREFIX
 from services.api.routes.errors import refusals
 from services.api.routes.examples import completed, example_of
+from services.api.routes.refusal_examples import example_of_refusal
 from shared.schemas.contract import Error
 
 JSON = "application/json"
@@ -132,6 +133,8 @@ def _complete(path: str, operation: dict[str, Any], schemas: Mapping[str, Any]) 
         answers.setdefault(str(status), answer)
     operation["responses"] = {status: answers[status] for status in sorted(answers)}
     for status, answer in answers.items():
+        if sentence := _says(path, operation["operationId"], status):
+            answer["content"][JSON]["example"] = {"error": sentence}
         if status in ("429", "503"):
             answer["headers"] = _RETRY_AFTER
         if status in _SUCCESS:
@@ -140,6 +143,10 @@ def _complete(path: str, operation: dict[str, Any], schemas: Mapping[str, Any]) 
             if content and "schema" in content:
                 content["schema"].pop("title", None)
                 content.setdefault("example", example_of(content["schema"], schemas))
+
+
+def _says(path: str, operation_id: str, status: str) -> str | None:
+    return example_of_refusal(operation_id, path, status) if status >= "400" else None
 
 
 def _security(path: str, operation_id: str) -> list[dict[str, list[str]]]:
