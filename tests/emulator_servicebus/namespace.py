@@ -21,7 +21,7 @@ from emulator.servicebus.settings import AccessRule, QueueSettings
 
 ROOT_KEY = "cm9vdC1rZXk="
 LISTEN_KEY = "bGlzdGVuLWtleQ=="
-WAIT = 5
+WAIT = 30  # seconds, for a message that is there
 REFUSED = (ServiceBusAuthenticationError, ServiceBusAuthorizationError)
 
 
@@ -70,14 +70,20 @@ def put(queue: Queue, bodies: Iterable[str]) -> list[int]:
     return queue.send([NewMessage(data_section(body.encode())) for body in bodies])
 
 
-async def receive(receiver: ServiceBusReceiver, count: int) -> list[ServiceBusReceivedMessage]:
-    """Receive and complete."""
+async def lock(receiver: ServiceBusReceiver, count: int) -> list[ServiceBusReceivedMessage]:
+    """Receive so many, which may come in several parts."""
     received: list[ServiceBusReceivedMessage] = []
     while len(received) < count:
-        batch = await receiver.receive_messages(count - len(received), WAIT)
-        assert batch, f"only {len(received)} of {count} messages came"
-        await asyncio.gather(*(receiver.complete_message(message) for message in batch))
-        received += batch
+        some = await receiver.receive_messages(count - len(received), WAIT)
+        assert some, f"only {len(received)} of {count} messages came"
+        received += some
+    return received
+
+
+async def receive(receiver: ServiceBusReceiver, count: int) -> list[ServiceBusReceivedMessage]:
+    """Receive and complete."""
+    received = await lock(receiver, count)
+    await asyncio.gather(*(receiver.complete_message(message) for message in received))
     return received
 
 

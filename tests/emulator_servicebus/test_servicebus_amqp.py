@@ -22,6 +22,7 @@ from tests.emulator_servicebus.namespace import (
     WAIT,
     Namespace,
     create,
+    lock,
     put,
     receive,
     texts,
@@ -60,9 +61,9 @@ async def test_a_message_arrives_as_it_was_sent(
     assert message.delivery_count == 0
     assert message.state == ServiceBusMessageState.ACTIVE
     assert message.enqueued_time_utc is not None
-    assert abs(message.enqueued_time_utc - datetime.now(UTC)) < timedelta(seconds=5)
+    assert abs(message.enqueued_time_utc - datetime.now(UTC)) < timedelta(minutes=1)
     assert message.locked_until_utc is not None
-    assert message.locked_until_utc > datetime.now(UTC) + timedelta(seconds=50)
+    assert message.locked_until_utc > datetime.now(UTC) + timedelta(seconds=20)
     await receiver.complete_message(message)
     assert queue.active.log.totals == (0, 0, 0, 0)
 
@@ -86,7 +87,7 @@ async def test_an_abandoned_message_comes_back_at_its_place(
     queue: Queue, receiver: ServiceBusReceiver
 ) -> None:
     put(queue, "abc")
-    first, second = await receiver.receive_messages(2, WAIT)
+    first, second = await lock(receiver, 2)
     await receiver.abandon_message(second)
     await receiver.abandon_message(first)
     again = await receive(receiver, 3)
@@ -190,9 +191,13 @@ async def test_a_waiting_receiver_gets_a_message_at_once(
 
 
 async def test_a_scheduled_message_comes_when_it_is_time(
-    queue: Queue, sender: ServiceBusSender, receiver: ServiceBusReceiver
+    shared_namespace: Namespace,
+    queue: Queue,
+    sender: ServiceBusSender,
+    receiver: ServiceBusReceiver,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    soon = datetime.now(UTC) + timedelta(seconds=1)
+    soon = datetime.now(UTC) + timedelta(hours=1)
     await sender.send_messages(ServiceBusMessage("too", scheduled_enqueue_time_utc=soon))
     await sender.send_messages(ServiceBusMessage("now"))
     (scheduled,) = await sender.schedule_messages(ServiceBusMessage("later"), soon)
@@ -203,8 +208,11 @@ async def test_a_scheduled_message_comes_when_it_is_time(
     await sender.cancel_scheduled_messages(cancelled)
     with pytest.raises(MessageNotFoundError):
         await sender.cancel_scheduled_messages(cancelled)
+    assert queue.active.log.totals[:3] == (1, 0, 2)
+    scheduler = shared_namespace.service.broker.scheduler
+    monkeypatch.setattr(scheduler, "clock", lambda: int(soon.timestamp() * 1000) + 1)
+    scheduler.run_due()
     assert texts(await receive(receiver, 3)) == ["now", "too", "later"]
-    assert datetime.now(UTC) >= soon
 
 
 async def test_duplicates_are_taken_and_dropped(shared_namespace: Namespace) -> None:
@@ -224,10 +232,10 @@ async def test_receive_and_delete(shared_namespace: Namespace) -> None:
     put(queue, "abc")
     async with shared_namespace.client() as client:
         async with client.get_queue_receiver(
-            "taken", receive_mode=ServiceBusReceiveMode.RECEIVE_AND_DELETE, max_wait_time=0.5
+            "taken", receive_mode=ServiceBusReceiveMode.RECEIVE_AND_DELETE
         ) as receiver:
-            received = [str(message) async for message in receiver]
-    assert received == ["a", "b", "c"]
+            received = await lock(receiver, 3)
+    assert texts(received) == ["a", "b", "c"]
     assert queue.active.log.totals == (0, 0, 0, 0)
 
 
