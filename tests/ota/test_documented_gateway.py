@@ -10,7 +10,6 @@ from services.ota.logic import proof
 from services.ota.logic.reasons import CODES
 from services.ota.logic.reports import Report
 from services.ota.logic.signing import Signable
-from shared.schemas.jobs import JobKind
 from x400.ota_order import OtaKind, OtaOrder
 from x400.ota_trust import TrustedKeys, key_id
 from x400.store import Store
@@ -25,7 +24,7 @@ def test_the_order_is_one_that_a_gateway_takes_and_believes(tmp_path: Path) -> N
     trusted = TrustedKeys(Store(tmp_path / "x.db"), [key])
     assert trusted.verifies(order.signed(), order.signature)
     lines = re.findall(r"```\n(mymote-artifact-v1\n.+?)```", TEXT, re.DOTALL)
-    signable = Signable(JobKind.APP, order.name, order.version, order.size, order.sha256)
+    signable = Signable("app", order.name, order.version, order.size, order.sha256)
     assert [text.encode() for text in lines] == [order.signed()] == [signable.text]
 
 
