@@ -112,6 +112,28 @@ def test_each_call_refuses_in_its_own_words(document: dict[str, Any]) -> None:
     assert "operator's key" in words["operatorListAccounts", "401"]["error"]
 
 
+def test_a_results_example_is_what_the_route_answers(document: dict[str, Any]) -> None:
+    shown = {
+        operation["operationId"]: operation["responses"]["200"]["content"]["application/json"]
+        for _, _, operation in operations(document)
+        if "200" in operation["responses"]
+    }
+    answered = dict(_results())
+    assert len(answered) > 10
+    assert {name: shown[name]["example"]["result"] for name in answered} == answered
+
+
+def _results() -> Iterator[tuple[str, str]]:
+    """Operation id and what the route's RESULT says, of routes that always say the same."""
+    for path in (ROOT / "services/api/routes").glob("*.py"):
+        text = path.read_text()
+        for route in re.split(r"\n@router", text)[1:]:
+            name = re.search(r'operation_id="(\w+)"', route)
+            result = re.search(r'Result\(result="([^"]+)"\)', route)
+            if name and result:
+                yield name[1], result[1]
+
+
 def _sentences() -> set[str]:
     """Every text in the services' source, as a pattern: anything may stand for a value."""
     found = set()

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from services.api.logic.access import NEEDED
 from services.api.routes.dependencies import PREFIX
 from services.api.routes.errors import refusals
-from services.api.routes.examples import completed, example_of
+from services.api.routes.examples import RESULTS, completed, example_of
 from services.api.routes.refusal_examples import example_of_refusal
 from shared.schemas.contract import Error
 
@@ -143,6 +143,8 @@ def _complete(path: str, operation: dict[str, Any], schemas: Mapping[str, Any]) 
             if content and "schema" in content:
                 content["schema"].pop("title", None)
                 content.setdefault("example", example_of(content["schema"], schemas))
+                if result := RESULTS.get(operation["operationId"]):
+                    content["example"] = {"result": result}
 
 
 def _says(path: str, operation_id: str, status: str) -> str | None:

@@ -129,9 +129,14 @@ _CONFLICT: Mapping[str, str] = {
         "another number."
     ),
 }
+_NEEDS_NO_BODY = "The body is 524288 bytes at most; send less."
 _TOO_LARGE: Mapping[str, str] = {
     "operatorUploadFirmware": "A .bin is 16777216 bytes at most here.",
     "pairDevices": "The body is 262144 bytes at most; send less.",
+    "rebootDevice": _NEEDS_NO_BODY,
+    "redeliverParkedMessage": _NEEDS_NO_BODY,
+    "sendNewApp": _NEEDS_NO_BODY,
+    "sendNewFirmware": _NEEDS_NO_BODY,
     "sendUserMessage": "The body is 4096 bytes at most; send less.",
     "uploadAppVersion": "A .bin is 16777216 bytes at most here.",
 }
