@@ -112,22 +112,22 @@ class Iomote:
 
     def applyNetConfig(self) -> int:
         """Give the Core what the `net…` calls prepared."""
-        return self._ask(self._core.apply_net_config, self._network)
+        return self._ask(self._core.network.apply_net_config, self._network)
 
     def apnSetParams(  # noqa: PLR0917 - the library's signature
         self, auth_mode: int, server: str, user: str, password: str, ip: str, dns1: str, dns2: str
     ) -> int:
         """Tell the modem how to reach its network; no field may hold a space."""
         text = " ".join((str(auth_mode), server, user, password, ip, dns1, dns2))
-        return self._ask(lambda: self._core.apn_set_params(ApnConfig.from_text(text)))
+        return self._ask(lambda: self._core.network.apn_set_params(ApnConfig.from_text(text)))
 
     def connStr(self, text: str) -> int:
         """Use another connection string from now on."""
-        return self._ask(self._core.set_connection_string, text)
+        return self._ask(self._core.network.set_connection_string, text)
 
     def cloudEnabled(self, on: bool) -> int:
         """Allow or forbid the connection to the cloud, until the next reset."""
-        return self._ask(self._core.cloud_enable, on)
+        return self._ask(self._core.network.cloud_enable, on)
 
     def userMessageAvailable(self) -> bool:
         """Whether a user message waits (the line DATAREQ)."""

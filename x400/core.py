@@ -1,6 +1,7 @@
 """The Iomote Core: what the App-processor talks to, and what talks to the cloud.
 
-Each public method is one request of the serial protocol; a refused one raises IomoteError.
+Each public method, and each of `network`, is one request of the serial protocol; a refused one
+raises IomoteError.
 So the Arduino-like API (`x400.app`) sits on it, and a server of serial frames can as well.
 """
 
@@ -10,9 +11,8 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
 
-from x400 import messages, properties
+from x400 import messages, properties, quota
 from x400.cloud import Cloud, tls_context
 from x400.credentials import DeviceCredentials
 from x400.delivery import Delivery
@@ -20,7 +20,7 @@ from x400.errors import ErrorCode, IomoteError
 from x400.inbox import Inbox
 from x400.journal import Watcher
 from x400.messages import Draft, Event, Kind, Outcome, Stored
-from x400.network import ApnConfig, EthernetConfig
+from x400.network_settings import NetworkSettings, kept_credentials
 from x400.ota import Updates
 from x400.ota_gear import Hooks
 from x400.outbox import Outbox
@@ -53,16 +53,12 @@ class Core:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
-        self._store = store
         self._clock = clock
         self._on_outcome = on_outcome
         self._on_change = on_change
         self._on_reset = on_reset
         self._on_read = on_read
-        limits = {
-            Kind.DATA: settings.daily_messages,
-            Kind.NOTIFICATION: settings.daily_notifications,
-        }
+        limits = quota.limits(settings)
         self.outbox = Outbox(store, limits, settings.storage_bytes, clock, on_record)
         self.inbox = Inbox(store, on_change, self._fault, clock)
         self.twin = Twin(store, self._obey)
@@ -84,10 +80,6 @@ class Core:
         self._wipe = Wipe(store, self.outbox, self.inbox, clock, self.updates.forget)
         self.app_running = True
         self._delivery = Delivery(self.outbox, settings.window, on_change, self._fault)
-        override = store.note("connection_string")
-        if override:
-            credentials = DeviceCredentials.parse(override)
-            log.info("%s: as the app's connStr says", credentials.device_id)
         self._session = HubSession(
             self._delivery,
             self.inbox,
@@ -96,7 +88,11 @@ class Core:
             wipe=self._wipe,
             reset=on_reset,
         )
+        credentials = kept_credentials(store, credentials)
         self.cloud = Cloud(settings, credentials, self._session, self._status_changed)
+        self.network = NetworkSettings(
+            store, self.cloud, require_alive=self._require_alive, tell=self.tell
+        )
         self._task: asyncio.Task[None] | None = None
         self._fault_timer: asyncio.TimerHandle | None = None
         self._began = 0.0
@@ -179,37 +175,7 @@ class Core:
     def net_status(self) -> tuple[NetStatus, NetType]:
         """`netStatus` (0406)."""
         status = NetStatus.HARDWARE_ERROR if self._broken else self.cloud.status
-        modem = self._settings.connectivity == "modem"
-        return status, NetType.MODEM if modem else NetType.ETHERNET
-
-    def apply_net_config(self, config: EthernetConfig) -> None:
-        """`applyNetConfig` (0400): kept, and the network comes up anew."""
-        self._require_alive()
-        config.check()
-        self._store.set_note("ethernet", asdict(config))
-        self._network_changed("ethernet: DHCP" if config.dhcp else f"ethernet: {config.ip}")
-
-    def apn_set_params(self, config: ApnConfig) -> None:
-        """`apnSetParams` (0401): kept, and the network comes up anew."""
-        self._require_alive()
-        self._store.set_note("apn", asdict(config))
-        self._network_changed(f"modem: APN {config.server or '(automatic)'}")
-
-    def set_connection_string(self, text: str) -> None:
-        """`connStr` (0402): kept, and used from now on instead of the one made with."""
-        self._require_alive()
-        try:
-            credentials = DeviceCredentials.parse(text)
-        except ValueError as error:
-            raise IomoteError(ErrorCode.IOMOTE_ERR_DATA, str(error)) from None
-        self._store.set_note("connection_string", text)
-        self.cloud.credentials = credentials
-        self.cloud.restart("the app gave another connection string")
-
-    def cloud_enable(self, on: bool) -> None:
-        """`cloudEnabled` (0408): until the next reset."""
-        self._require_alive()
-        self.cloud.set_enabled(on)
+        return status, NetType.MODEM if self._settings.connectivity == "modem" else NetType.ETHERNET
 
     def user_message_read(self) -> bytes | None:
         """`userMessageRead` (0301): the oldest, then erased; None where there is none."""
@@ -317,10 +283,6 @@ class Core:
     def _require_alive(self) -> None:
         if not self._alive:
             raise IomoteError(ErrorCode.IOMOTE_ERR_TIMEOUT, "the Iomote Core is restarting")
-
-    def _network_changed(self, detail: str) -> None:
-        self.tell(Event.NETWORK_CHANGED, detail)
-        self.cloud.restart("the network settings changed")
 
     def _status_changed(self, status: NetStatus) -> None:
         log.debug("%s: %s", self.device_id, status.name)
