@@ -1,20 +1,18 @@
 """How an HTTP service refuses: every refusal has the ERROR body."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from shared import problems
 from shared.errors import MyMoteError
 from shared.schemas.contract import Error
 
 RETRY_AFTER_SECONDS = "5"
 RETRY_LATER = (429, 503)
-SHOWN = 5  # problems of one request
-NAME_SHOWN = 50  # characters
 
 
 def error_response(
@@ -61,17 +59,9 @@ async def _refused(_request: Request, error: Exception) -> JSONResponse:
     return error_response(error.status, str(error), headers)
 
 
-async def _invalid(_request: Request, error: Exception) -> JSONResponse:
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestValidationError):
         raise error
-    errors = error.errors()
-    problems = [_problem(each) for each in errors[:SHOWN]]
-    if (more := len(errors) - SHOWN) > 0:
-        problems.append(f"and {more} more")
-    return error_response(400, f"The request cannot be understood: {'; '.join(problems)}.")
-
-
-def _problem(error: Mapping[str, Any]) -> str:
-    """Where and why only: the value itself may be a key, and an unknown name is the client's."""
-    place = ".".join(str(part)[:NAME_SHOWN] for part in error["loc"])
-    return f"{place}: {error['msg']}"
+    body = getattr(request.scope.get("route"), "body_field", None)
+    kind = body.field_info.annotation if body else None
+    return error_response(400, problems.sentence(error.errors(), kind))

@@ -148,6 +148,36 @@ async def test_a_refusal_is_short(client: httpx.AsyncClient, alice: Customer) ->
     )
 
 
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (
+            {"nam": "x"},
+            "body.name: is missing; body.nam: no such field; the fields are client_name,",
+        ),
+        ({"name": ""}, "body.name: String should have at least 1 character."),
+        ({"name": "a\nb"}, "body.name: may have no control characters."),
+        ({"name": "a", "email": "b"}, 'body.email: has not the form of "plant@example.com".'),
+        ([], "body: should be a JSON object."),
+    ],
+)
+async def test_what_is_wrong_is_said_in_words(
+    client: httpx.AsyncClient, alice: Customer, body: object, sentence: str
+) -> None:
+    reply = await client.post(f"{alice.base}/groups", json=body)
+    assert sentence in assert_error(reply, 400)
+
+
+async def test_what_is_wrong_deep_inside_is_said_too(
+    client: httpx.AsyncClient, alice: Customer
+) -> None:
+    url = f"{alice.base}/notifications/clear"
+    unknown = await client.post(url, json={"filter": {"colour": "red"}})
+    assert "the fields are device_id, group_id, level," in assert_error(unknown, 400)
+    neither = await client.post(url, json={})
+    assert assert_error(neither, 400).endswith(": body: give either 'ids' or 'filter'.")
+
+
 @pytest.mark.parametrize("level", [True, 1.0, "1", 0, 4])
 async def test_a_level_is_a_whole_number(
     client: httpx.AsyncClient, alice: Customer, level: object

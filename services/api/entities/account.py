@@ -50,5 +50,6 @@ class UpdateProfile(BaseModel):
         max_length=254,
         pattern=r"^$|^[^@\s]+@[^@\s]+$",
         description='An e-mail address; "" clears it.',
+        examples=["plant@example.com"],
     )
     telephone: str = Field(default_factory=str, max_length=50, description='"" clears it.')

@@ -10,7 +10,9 @@ NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=NO_CONTROLS)]
 Words = Annotated[str, StringConstraints(max_length=100, pattern=NO_CONTROLS)]
 Email = Annotated[
-    str, StringConstraints(max_length=254, pattern=r"^([^\x00-\x20\x7f@]+@[^\x00-\x20\x7f@]+)?$")
+    str,
+    StringConstraints(max_length=254, pattern=r"^([^\x00-\x20\x7f@]+@[^\x00-\x20\x7f@]+)?$"),
+    Field(examples=["plant@example.com"]),
 ]
 Telephone = Annotated[str, StringConstraints(max_length=50, pattern=NO_CONTROLS)]
 

@@ -13,6 +13,7 @@ Location = Annotated[
     StringConstraints(
         max_length=32, pattern=r"^(-?[0-9]{1,2}(\.[0-9]{1,9})?,-?[0-9]{1,3}(\.[0-9]{1,9})?)?$"
     ),
+    Field(examples=["41.890210,12.492231"]),
 ]
 GroupIdOrNone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{0,64}$")]
 
