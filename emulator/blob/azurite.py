@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 ACCOUNT = "devstoreaccount1"
 SCRIPT = Path("dist/src/blob/main.js")
-START_TIMEOUT = 20.0
+START_TIMEOUT = 45.0
 # Azurite writes its index on SIGTERM; after this many seconds it is killed.
 STOP_TIMEOUT = 2.0
 BACK_OFF = (0.5, 10.0)  # seconds before a restart: at first, and at most

@@ -97,7 +97,9 @@ class Platform:
 
     async def readiness(self) -> tuple[int, str]:
         """What `/readyz` of ingest answers, and says of the consumer."""
-        async with httpx.AsyncClient(base_url=self.stack.endpoints.ingest_url) as client:
+        async with httpx.AsyncClient(
+            base_url=self.stack.endpoints.ingest_url, timeout=60
+        ) as client:
             answer = await client.get("/readyz")
         return answer.status_code, answer.json()["checks"].get("consumer", "")
 

@@ -88,7 +88,7 @@ async def all_committed(platform: Platform) -> bool:
 
 async def received(platform: Platform) -> int:
     """How many events this process of ingest had from the stream, those it skipped included."""
-    async with httpx.AsyncClient(base_url=platform.stack.url("ingest")) as client:
+    async with httpx.AsyncClient(base_url=platform.stack.url("ingest"), timeout=60) as client:
         text = (await client.get("/metrics")).text
     return next(
         int(sample.value)

@@ -19,7 +19,9 @@ async def test_ready_and_measured(platform: Platform) -> None:
     async with await platform.gateway(owner) as gateway:
         gateway.send(b"x")
         await receive(owner, 1)
-    async with httpx.AsyncClient(base_url=platform.stack.endpoints.ingest_url) as client:
+    async with httpx.AsyncClient(
+        base_url=platform.stack.endpoints.ingest_url, timeout=60
+    ) as client:
         assert (await client.get("/healthz")).status_code == 200
         ready = await client.get("/readyz")
         assert ready.json()["checks"] == {"cosmos": "ok", "eventhub": "ok", "consumer": "ok"}
