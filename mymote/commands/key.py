@@ -48,6 +48,11 @@ def _used(key: Entity) -> str:
     return text.moment(key["last_use"]["at"]) if key["last_use"] else "never"
 
 
+def _maker(key: Entity) -> str:
+    name: str = key["created_by"]
+    return f"{name} (gone)" if key["created_by_gone"] else name
+
+
 KEYS = (
     Column("KEY ID", "id", keep=True),
     Column("NAME", "name", cut=8),
@@ -55,6 +60,7 @@ KEYS = (
     Column("VALID", "valid"),
     Column("LAST USED", _used),
     Column("EXPIRES", lambda key: text.moment(key["expires_at"]) or "never"),
+    Column("BY", _maker, cut=8),
 )
 CALLS = (
     Column("CALL", "operation"),

@@ -113,7 +113,8 @@ def remove_person(
     with calling(context) as api:
         agreed(f"Remove the person {person_id}?", yes)
         reply = api.call("removePerson", personid=person_id)
-    output.done(reply, "Removed.", as_json=as_json)
+    said = "Removed. API keys stay: `mymote key list` shows which of them such a person made."
+    output.done(reply, said, as_json=as_json)
 
 
 @invitation_app.command("list")

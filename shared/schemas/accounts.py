@@ -32,6 +32,7 @@ class ApiKey(BaseModel):
     scopes: list[Scope] = Field(default_factory=lambda: [Scope.ADMIN])
     created_at: datetime
     created_by: str = ""  # a person's username, a key's name, or "operator"
+    created_by_id: str = ""  # the person's or key's; "" for the operator
     expires_at: datetime | None = None
     replaced_by: str = ""  # the id of the key that it was renewed to
 
@@ -54,6 +55,7 @@ class Invitation(BaseModel):
     note: str = ""  # for whom, as the inviter wrote it
     created_at: datetime
     created_by: str
+    created_by_id: str = ""  # a person's or key's; "" for the operator
     expires_at: datetime
 
 

@@ -15,8 +15,8 @@ from tests.api.test_api_refusals import assert_error
 
 UNKNOWN = "0" * 16
 FIELDS = [
-    *("id", "name", "scopes", "created_at", "created_by", "expires_at", "valid", "replaced_by"),
-    "last_use",
+    *("id", "name", "scopes", "created_at", "created_by", "created_by_gone", "expires_at"),
+    *("valid", "replaced_by", "last_use"),
 ]
 
 

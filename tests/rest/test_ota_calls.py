@@ -17,6 +17,7 @@ import httpx
 import pytest
 from starlette.responses import JSONResponse, Response
 
+from services.api.logic.audit import OPERATOR
 from services.api.logic.keys import make_key
 from services.api.logic.manufacturing import Manufactured
 from services.api.resources import Resources
@@ -87,7 +88,7 @@ async def reader(resources: Resources, alice: Customer) -> Customer:
         name="reader",
         scopes=[Scope.READ],
         expires_at=None,
-        by="",
+        by=OPERATOR,
         now=datetime.now(UTC),
     )
     return replace(alice, api_key=made.secret)

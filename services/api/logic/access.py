@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from shared.errors import Forbidden
-from shared.schemas.accounts import Account, Role, Scope
+from shared.schemas.accounts import Account, ApiKey, Role, Scope
 
 ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = MappingProxyType(
     {
@@ -151,6 +151,27 @@ def still_manages(account: Account, principal: Principal) -> bool:
         member.person_id == principal.id and Scope.ADMIN in ROLE_SCOPES[member.role]
         for member in account.members
     )
+
+
+def maker_is_gone(account: Account, key: ApiKey) -> bool:
+    """Whether the person or key that made it does not belong to the account any more.
+
+    Who joined after it was made is another person, whatever the username.
+    """
+    maker = key.created_by_id
+    if not maker or any(each.id == maker for each in account.api_keys):
+        return False
+    return not any(
+        member.person_id == maker and member.joined_at <= key.created_at
+        for member in account.members
+    )
+
+
+def without_invitations_of(account: Account, maker: str) -> Account:
+    """Whoever may not manage it any more, a person or a key, must not come back by an invitation
+    of their own."""
+    kept = [each for each in account.invitations if each.created_by_id != maker]
+    return account.model_copy(update={"invitations": kept})
 
 
 def has_full_way_in(account: Account) -> bool:

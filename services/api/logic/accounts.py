@@ -79,7 +79,7 @@ async def add_key(accounts: Accounts, user_id: str, name: str) -> str:
         name=name,
         scopes=[Scope.ADMIN],
         expires_at=None,
-        by=OPERATOR.name,
+        by=OPERATOR,
         now=datetime.now(UTC),
     )
     return made.secret

@@ -71,6 +71,7 @@ async def create_invitation(
         note=note,
         created_at=now,
         created_by=created_by.name if created_by else OPERATOR.name,
+        created_by_id=created_by.id if created_by else OPERATOR.id,
         expires_at=now + life,
     )
 

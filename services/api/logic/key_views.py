@@ -10,7 +10,9 @@ from services.api.logic.keys import MadeKey
 from shared.schemas.accounts import ApiKey
 
 
-def key_view(key: ApiKey, use: usage.KeyUse | None, now: datetime) -> keys.ApiKey:
+def key_view(
+    key: ApiKey, use: usage.KeyUse | None, now: datetime, *, maker_gone: bool
+) -> keys.ApiKey:
     """APIKEY. Never the key itself or its hash."""
     return keys.ApiKey(
         id=key.id,
@@ -18,6 +20,7 @@ def key_view(key: ApiKey, use: usage.KeyUse | None, now: datetime) -> keys.ApiKe
         scopes=key.scopes,
         created_at=key.created_at,
         created_by=key.created_by,
+        created_by_gone=maker_gone,
         expires_at=key.expires_at,
         valid=is_valid(key, now),
         replaced_by=key.replaced_by,
@@ -27,7 +30,8 @@ def key_view(key: ApiKey, use: usage.KeyUse | None, now: datetime) -> keys.ApiKe
 
 def new_key_view(made: MadeKey, now: datetime) -> NewApiKey:
     """NEWAPIKEY: with the key itself."""
-    return NewApiKey(**key_view(made.key, None, now).model_dump(), api_key=made.secret)
+    view = key_view(made.key, None, now, maker_gone=False)
+    return NewApiKey(**view.model_dump(), api_key=made.secret)
 
 
 def _use(use: usage.KeyUse) -> KeyUse:

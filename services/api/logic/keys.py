@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from services.api.logic.access import has_full_way_in
+from services.api.logic.access import has_full_way_in, without_invitations_of
 from services.api.logic.account_changes import change_account
+from services.api.logic.audit import Actor
 from services.api.logic.authentication import hash_key, is_valid
 from services.api.logic.ids import new_api_key
 from services.api.logic.versions import require_unchanged, tag_of
@@ -47,7 +48,7 @@ async def make_key(
     name: str,
     scopes: Sequence[Scope],
     expires_at: datetime | None,
-    by: str,
+    by: Actor,
     now: datetime,
 ) -> MadeKey:
     """Raises InvalidRequest, NotFound, and Conflict where the account has `MAX_KEYS`."""
@@ -82,7 +83,8 @@ async def edit_key(
         edited = key.model_copy(update=changes)
         if edited == key:
             return account
-        return _keeping_a_way_in(account, _replaced(account.api_keys, edited))
+        changed = _keeping_a_way_in(account, _replaced(account.api_keys, edited))
+        return changed if Scope.ADMIN in edited.scopes else without_invitations_of(changed, key_id)
 
     return key_of(await change_account(accounts, user_id, change), key_id)
 
@@ -93,10 +95,11 @@ async def renew_key(
     key_id: str,
     *,
     overlap: timedelta,
-    by: str,
+    by: Actor,
     now: datetime,
 ) -> MadeKey:
-    """A new key of the same name, scopes and lifetime; the old one ends after the overlap.
+    """A new key of the same name, scopes and lifetime; the old one ends after the overlap, and
+    where there is none, so do the invitations made with it.
 
     Raises NotFound, and Conflict where the key was renewed already or there are `MAX_KEYS`.
     """
@@ -120,7 +123,8 @@ async def renew_key(
             }
         )
         keys = _added(account.api_keys, new, now)
-        return _with_keys(account, _replaced(keys, ending))
+        changed = _with_keys(account, _replaced(keys, ending))
+        return changed if overlap else without_invitations_of(changed, key_id)
 
     account = await change_account(accounts, user_id, change)
     return MadeKey(key_of(account, _id_of(secret)), secret)
@@ -129,24 +133,29 @@ async def renew_key(
 async def revoke_key(
     accounts: Accounts, user_id: str, key_id: str, *, if_match: str | None
 ) -> Account:
-    """At once. Raises NotFound, Changed, and Conflict for the last way in with full scope."""
+    """At once, with the invitations made with it.
+
+    Raises NotFound, Changed, and Conflict for the last way in with full scope.
+    """
 
     def change(account: Account) -> Account:
         key = key_of(account, key_id)
         require_unchanged(if_match, version_of(key))
-        return _keeping_a_way_in(account, [each for each in account.api_keys if each.id != key_id])
+        others = [each for each in account.api_keys if each.id != key_id]
+        return without_invitations_of(_keeping_a_way_in(account, others), key_id)
 
     return await change_account(accounts, user_id, change)
 
 
-def _new_key(secret: str, name: str, scopes: Sequence[Scope], by: str, now: datetime) -> ApiKey:
+def _new_key(secret: str, name: str, scopes: Sequence[Scope], by: Actor, now: datetime) -> ApiKey:
     return ApiKey(
         id=_id_of(secret),
         name=name,
         sha256=hash_key(secret),
         scopes=sorted(set(scopes)),
         created_at=now,
-        created_by=by,
+        created_by=by.name,
+        created_by_id=by.id,
     )
 
 

@@ -5,7 +5,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from services.api.documents.people import PersonDocument
-from services.api.logic.access import ROLE_SCOPES, has_full_way_in
+from services.api.logic.access import ROLE_SCOPES, has_full_way_in, without_invitations_of
 from services.api.logic.account_changes import change_account
 from services.api.logic.sessions import end_sessions, member_of
 from services.api.logic.versions import require_unchanged, tag_of
@@ -70,7 +70,7 @@ async def change_role(
         members = [changed if each is member else each for each in account.members]
         after = account.model_copy(update={"members": members})
         if Scope.ADMIN not in ROLE_SCOPES[role]:
-            after = _without_invitations_of(member, after)
+            after = without_invitations_of(after, person_id)
         return _manageable(account, after)
 
     return find_member(await change_account(accounts, user_id, change), person_id)
@@ -95,7 +95,7 @@ async def remove_person(
         require_unchanged(if_match, version_of(member))
         members = [each for each in account.members if each is not member]
         after = account.model_copy(update={"members": members})
-        return _manageable(account, _without_invitations_of(member, after))
+        return _manageable(account, without_invitations_of(after, person_id))
 
     # Read before: who takes the username over afterwards changes it, and keeps it.
     found = await people.get(person_id) if is_person_id(person_id) else None
@@ -132,12 +132,6 @@ async def _is_held(accounts: Accounts, holder: PersonDocument, wanted: PersonDoc
         return True
     same = (holder.user_id, holder.invitation_id) == (wanted.user_id, wanted.invitation_id)
     return not same and datetime.now(UTC) - holder.claimed_at < CLAIM
-
-
-def _without_invitations_of(member: Member, account: Account) -> Account:
-    """Who was put out must not come back by an invitation of their own."""
-    kept = [each for each in account.invitations if each.created_by != member.username]
-    return account.model_copy(update={"invitations": kept})
 
 
 def _manageable(before: Account, after: Account) -> Account:

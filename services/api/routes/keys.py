@@ -7,12 +7,17 @@ from fastapi import Depends, Path, Response
 
 from services.api.entities.keys import ApiKey, CreateKey, NewApiKey, RenewKey, UpdateKey
 from services.api.logic import keys
+from services.api.logic.access import maker_is_gone
+from services.api.logic.audit import actor_of
 from services.api.logic.ids import check_key_id
 from services.api.logic.key_views import key_view, new_key_view
+from services.api.resources import Resources
 from services.api.routes.dependencies import Caller, Opened
 from services.api.routes.errors import refusals
 from services.api.routes.etags import IfMatch, set_etag
 from services.api.routes.router import customer_router
+from shared.schemas.accounts import Account
+from shared.schemas.accounts import ApiKey as StoredKey
 from shared.schemas.contract import Result
 
 router = customer_router("account")
@@ -36,8 +41,7 @@ KeyId = Annotated[str, Depends(_key_id)]
 )
 async def list_keys(resources: Opened, caller: Caller) -> list[ApiKey]:
     """Every key, expired ones too, the oldest first; and who would break if it were revoked."""
-    uses, now = await resources.key_uses.of_account(caller.user_id), datetime.now(UTC)
-    return [key_view(key, uses.get(key.id), now) for key in caller.account.api_keys]
+    return await _views(resources, caller.account, caller.account.api_keys)
 
 
 @router.post(
@@ -57,7 +61,7 @@ async def create_key(
         name=body.name,
         scopes=body.scopes,
         expires_at=body.expires_at,
-        by=caller.principal.name,
+        by=actor_of(caller.principal),
         now=datetime.now(UTC),
     )
     _locate(response, caller.user_id, made)
@@ -73,9 +77,9 @@ async def create_key(
 async def read_key(resources: Opened, response: Response, caller: Caller, key_id: KeyId) -> ApiKey:
     """The `ETag` is what `PATCH` and `DELETE` take as `If-Match`."""
     key = keys.key_of(caller.account, key_id)
-    uses = await resources.key_uses.of_account(caller.user_id)
     set_etag(response, keys.version_of(key))
-    return key_view(key, uses.get(key.id), datetime.now(UTC))
+    [view] = await _views(resources, caller.account, [key])
+    return view
 
 
 @router.patch(
@@ -95,7 +99,8 @@ async def update_key(
 ) -> ApiKey:
     """Name, scopes or expiry; also to prolong or shorten the overlap of a renewal.
 
-    Refused (409) where nobody could manage the account any more.
+    Open invitations made with a key that may not manage the account any more are deleted. Refused
+    (409) where nobody could manage the account any more.
     """
     key = await keys.edit_key(
         resources.accounts,
@@ -105,9 +110,9 @@ async def update_key(
         if_match=if_match,
         now=datetime.now(UTC),
     )
-    uses = await resources.key_uses.of_account(caller.user_id)
     set_etag(response, keys.version_of(key))
-    return key_view(key, uses.get(key.id), datetime.now(UTC))
+    [view] = await _views(resources, caller.account, [key])
+    return view
 
 
 @router.post(
@@ -123,13 +128,14 @@ async def renew_key(
     """A new key of the same name, scopes and lifetime; the old one ends after the overlap.
 
     While both are valid, move your clients; the last use of the old key shows who still has it.
+    Without an overlap, open invitations made with the old key end with it.
     """
     made = await keys.renew_key(
         resources.accounts,
         caller.user_id,
         key_id,
         overlap=timedelta(seconds=body.overlap_seconds),
-        by=caller.principal.name,
+        by=actor_of(caller.principal),
         now=datetime.now(UTC),
     )
     _locate(response, caller.user_id, made)
@@ -143,10 +149,18 @@ async def renew_key(
     responses=refusals(400, 401, 403, 404, 409, 412, 429, 503),
 )
 async def revoke_key(resources: Opened, caller: Caller, key_id: KeyId, if_match: IfMatch) -> Result:
-    """It ends at once. Refused (409) where nobody could manage the account any more."""
+    """It ends at once, and so do open invitations made with it. Refused (409) where nobody could
+    manage the account any more."""
     account = await keys.revoke_key(resources.accounts, caller.user_id, key_id, if_match=if_match)
     await resources.key_uses.tidy(caller.user_id, {key.id for key in account.api_keys})
     return Result(result="revoked")
+
+
+async def _views(resources: Resources, account: Account, some: list[StoredKey]) -> list[ApiKey]:
+    uses, now = await resources.key_uses.of_account(account.user_id), datetime.now(UTC)
+    return [
+        key_view(key, uses.get(key.id), now, maker_gone=maker_is_gone(account, key)) for key in some
+    ]
 
 
 def _locate(response: Response, user_id: str, made: keys.MadeKey) -> None:

@@ -108,7 +108,9 @@ async def remove_person(
     resources: Opened, caller: Caller, person_id: PersonId, if_match: IfMatch
 ) -> Result:
     """In force with their next call; their sessions and open invitations end, and their username
-    is free again. 409 where nobody could manage the account any more."""
+    is free again. API keys that they made are the account's and stay, with `created_by_gone`:
+    renew those of which they may have a copy. 409 where nobody could manage the account any
+    more."""
     await people.remove_person(
         resources.accounts,
         resources.people,
