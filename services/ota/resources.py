@@ -8,7 +8,7 @@ from functools import partial
 from services.ota.logic.chunks import Chunks
 from services.ota.logic.downloads import Downloads
 from services.ota.logic.installables import Installables
-from services.ota.logic.job_rules import Limits
+from services.ota.logic.job_limits import Limits
 from services.ota.logic.joined import Joined
 from services.ota.logic.places import Places
 from services.ota.logic.refusals import Refusals

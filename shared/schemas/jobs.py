@@ -104,7 +104,11 @@ class Job(BaseModel):
 
 
 class Slot(BaseModel):
-    """Which job of a kind a device is at; changed in one transaction with the jobs it replaces."""
+    """Which job of a kind a device is at; none where nobody needs to look at one.
+
+    Changed in one transaction with the jobs it is about, so that a gateway that connects costs no
+    look at what has ended long ago.
+    """
 
     id: str  # `slot_id`
     user_id: str  # the partition key

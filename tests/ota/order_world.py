@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from services.ota.logic.following import follow
 from services.ota.logic.installables import Installable, Installables
-from services.ota.logic.job_rules import Limits
+from services.ota.logic.job_limits import Limits
 from services.ota.logic.reports import News, read_news
 from services.ota.logic.worker import Addresses, Stores, Worker
 from services.ota.store.gateways import Gateways
@@ -57,8 +57,10 @@ class Gate:
 
     open: bool = False
     waiting: list[HeldCall] = field(default_factory=list)
+    calls: int = 0
 
     async def __call__(self, what: str = "") -> None:
+        self.calls += 1
         if self.open:
             return
         call = HeldCall(what, asyncio.get_running_loop().create_future())
@@ -101,6 +103,25 @@ class MemoryJobs:
     async def slot(self, user_id: str, device_id: str, kind: JobKind) -> HeldSlot | None:
         await self.gate()
         return self.slots.get((user_id, slot_id(device_id, kind)))
+
+    async def tidy(self, held: Held, job: Job) -> bool:
+        slot = await self.slot(job.user_id, job.device_id, job.kind)
+        await self.gate()
+        done = self._tidy(held, job, slot)
+        await self.gate()
+        return done
+
+    def _tidy(self, held: Held, job: Job, slot: HeldSlot | None) -> bool:
+        place = (job.user_id, slot_id(job.device_id, job.kind))
+        has_it = slot is not None and slot.slot.job_id == job.id
+        if self.jobs[job.user_id, job.id].etag != held.etag:
+            return False
+        if has_it and self.slots.get(place) != slot:
+            return False
+        if has_it:
+            del self.slots[place]
+        self._put(job)
+        return True
 
     async def order(self, job: Job, slot: HeldSlot | None, superseded: Held | None) -> Ordered:
         await self.gate()

@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ota.logic import orders
+from services.ota.logic.following import follow
 from services.ota.logic.orders import Order
+from services.ota.logic.reports import News
 from shared.errors import MyMoteError
 from shared.schemas.jobs import ENDS, Job, JobState
 from tests.ota.order_world import APP, DEVICE, LIMITS, World
@@ -44,6 +46,7 @@ async def _live(happenings: list[Happening]) -> None:
         while action == "pass all" and world.gate.waiting:
             world.gate.let_pass(number % len(world.gate.waiting))
             await world.settle()
+        _check_slots(world)
     await world.kill()  # all processes, wherever they are
     world.gate.open = True
     await _finish(world)
@@ -117,13 +120,19 @@ async def _finish(world: World) -> None:
             await world.workers[0].look(job.user_id, job.id, if_due=True)
 
 
+def _check_slots(world: World) -> None:
+    """Each open job has its device's slot, so that events find it."""
+    open_jobs = [held.job for held in world.jobs.jobs.values() if held.job.open]
+    assert {(job.user_id, job.id) for job in open_jobs} <= {
+        (user_id, held.slot.job_id) for (user_id, _), held in world.jobs.slots.items()
+    }
+
+
 def _check(world: World) -> None:
     jobs = [held.job for held in world.jobs.jobs.values()]
     for job in jobs:
         _check_job(world, job)
-    for place, held in world.jobs.slots.items():
-        newest = [job for job in world.jobs.order_of if job.user_id == place[0]][-1]
-        assert held.slot.job_id == newest.id
+    assert world.jobs.slots == {}
     assert "ota_app" not in world.hub.desired
     assert len(world.timeline.entries) == len(jobs)
 
@@ -167,3 +176,21 @@ async def _late() -> None:
     late.passed.set_result(None)
     await asyncio.gather(*world.tasks)
     assert world.hub.desired == {}
+
+
+async def test_a_gateway_that_connects_costs_three_reads_where_no_job_is_open() -> None:
+    """Whose it is, and a slot for each kind; it makes no difference what has ended."""
+    world = World()
+    world.gate.open = True
+    assert await _reads_of_a_connection(world) == 3
+    await orders.order_app(world.workers[0], Order("1", "u1", DEVICE, "a test"), "app", "1.0.0")
+    assert await _reads_of_a_connection(world) > 3
+    await orders.cancel(world.workers[0], "u1", "1", "a test")
+    await _finish(world)
+    assert await _reads_of_a_connection(world) == 3
+
+
+async def _reads_of_a_connection(world: World) -> int:
+    before = world.gate.calls
+    await follow(world.workers[0], DEVICE, [News({}, look=True, connected=True)])
+    return world.gate.calls - before

@@ -10,41 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.ota.logic import reasons
+from services.ota.logic.job_limits import DOWNLOADS, Limits
 from services.ota.logic.reports import Installed, Report
 from shared.schemas.jobs import ENDS, Job, JobKind, JobState, JobStep
 
 CLAIM = timedelta(seconds=20)  # of whoever looks at a job; then others may
-# A gateway that connects is looked at by its event; this is for an event that was lost.
-LOOK_WHILE_AWAY = timedelta(hours=1)
 MAX_STEPS = 40
 FIRST_STEPS = 10  # of them, those that are never dropped
-
-# Those in which a gateway needs its order.
-_DOWNLOADS = (JobState.SENT, JobState.ACCEPTED, JobState.DOWNLOADING)
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How long a job waits for what (`services.ota.settings`)."""
-
-    attempts: int
-    order_life: timedelta
-    answer_wait: timedelta
-    progress_wait: timedelta
-    install_wait: timedelta
-    retry_first: timedelta
-    ticket_life: timedelta
-    kept: timedelta  # from its end
-
-    def wait(self, state: JobState) -> timedelta:
-        """How long a connected gateway may be silent in a state."""
-        if state is JobState.INSTALLING:
-            return self.install_wait
-        return self.answer_wait if state is JobState.SENT else self.progress_wait
-
-    def pause(self, attempt: int) -> timedelta:
-        """From the failure of an attempt to the next one."""
-        return self.retry_first * (1 << min(attempt - 1, 10))
 
 
 @dataclass(frozen=True)
@@ -99,7 +71,7 @@ def looked_at(job: Job, seen: Seen, now: datetime, limits: Limits) -> Job:
     )
     if _says_installed(job, seen) and _is_there(job, seen.installed):
         return _succeeded(job, now)
-    if now >= _ends_at(job, limits):
+    if now >= limits.ends_at(job):
         return ended(job, JobState.TIMED_OUT, reasons.too_late(job, limits.order_life), now)
     if job.state is JobState.QUEUED:
         return job
@@ -114,7 +86,7 @@ def ordered(job: Job, seen: Seen, now: datetime, limits: Limits) -> Job:
 
     The order in the twin follows from the job alone (`needs_order`), so the job is written first.
     """
-    expires_at = _next_expiry(job, now, limits)
+    expires_at = limits.next_expiry(job, now)
     if job.state is JobState.QUEUED and (job.retry_at is None or job.retry_at <= now):
         away = job.silent_since is None
         job = job.model_copy(
@@ -126,8 +98,8 @@ def ordered(job: Job, seen: Seen, now: datetime, limits: Limits) -> Job:
         )
         job = _moved(job, JobState.SENT, now)
         return _explained(job, seen, limits) if away else job
-    if job.state in _DOWNLOADS and seen.connected:
-        renew_at = _renew_at(job.ticket_expires_at, limits)
+    if job.state in DOWNLOADS and seen.connected:
+        renew_at = limits.renew_at(job)
         if renew_at is None or renew_at <= now:
             return job.model_copy(update={"ticket_expires_at": expires_at})
     return job
@@ -135,7 +107,7 @@ def ordered(job: Job, seen: Seen, now: datetime, limits: Limits) -> Job:
 
 def needs_order(job: Job, seen: Seen) -> bool:
     """Whether the twin's desired property is not what the job says."""
-    if job.state not in _DOWNLOADS:
+    if job.state not in DOWNLOADS:
         return False
     return seen.ordered != job.id or seen.ticket_expires_at != job.ticket_expires_at
 
@@ -168,34 +140,11 @@ def scheduled(job: Job, now: datetime, limits: Limits) -> Job:
     with what its owner may know of the times it waits for."""
     return job.model_copy(
         update={
-            "due_at": _due_at(job, now, limits),
-            "answer_by": _answer_by(job, limits),
-            "expires_at": _ends_at(job, limits),
+            "due_at": limits.due_at(job, now),
+            "answer_by": limits.answer_by(job),
+            "expires_at": limits.ends_at(job),
         }
     )
-
-
-def _due_at(job: Job, now: datetime, limits: Limits) -> datetime:
-    if job.state in ENDS:
-        return now
-    moments = [_ends_at(job, limits)]
-    if job.state is JobState.QUEUED:
-        moments.append(job.retry_at or now)
-    elif (answer_by := _answer_by(job, limits)) is None:
-        moments.append(now + LOOK_WHILE_AWAY)
-    else:
-        moments.append(answer_by)
-        renew_at = _renew_at(job.ticket_expires_at, limits)
-        if renew_at is not None and job.state in _DOWNLOADS:
-            moments.append(renew_at)
-    return min(moments)
-
-
-def _answer_by(job: Job, limits: Limits) -> datetime | None:
-    """Until when its gateway may be silent; none while nothing is awaited of it."""
-    if job.silent_since is None or job.state is JobState.QUEUED or job.state in ENDS:
-        return None
-    return job.silent_since + limits.wait(job.state)
 
 
 def _told(job: Job, report: Report, now: datetime, limits: Limits) -> Job:
@@ -228,7 +177,7 @@ def _progressed(job: Job, state: JobState, percent: int, now: datetime) -> Job:
 def _explained(job: Job, seen: Seen, limits: Limits) -> Job:
     """With its gateway's absence as the reason, where it has no better one."""
     if job.silent_since is None:
-        away = reasons.away(job, seen.heard_at, _ends_at(job, limits))
+        away = reasons.away(job, seen.heard_at, limits.ends_at(job))
         return job if job.reason else _noted(job, reason=away)
     if job.reason.startswith(reasons.NOT_CONNECTED):
         return job.model_copy(update={"reason": ""})
@@ -301,20 +250,3 @@ def _is_there(job: Job, installed: Installed) -> bool:
     if installed.version != job.version:
         return False
     return job.kind is JobKind.FIRMWARE or installed.name == job.name
-
-
-def _ends_at(job: Job, limits: Limits) -> datetime:
-    return job.created_at + limits.order_life
-
-
-def _next_expiry(job: Job, now: datetime, limits: Limits) -> datetime:
-    """Always another one, so that the address is: a gateway tries anew for a new address only."""
-    expires_at = (now + limits.ticket_life).replace(microsecond=0)  # as tickets have it
-    if job.ticket_expires_at is None:
-        return expires_at
-    return max(expires_at, job.ticket_expires_at + timedelta(seconds=1))
-
-
-def _renew_at(expires_at: datetime | None, limits: Limits) -> datetime | None:
-    """When an address is old enough to be replaced."""
-    return expires_at - limits.ticket_life / 2 if expires_at is not None else None

@@ -22,7 +22,8 @@ from services.ota.logic import job_rules as rules
 from services.ota.logic import reasons, tickets
 from services.ota.logic.endings import entry_of
 from services.ota.logic.installables import Installable, Installables
-from services.ota.logic.job_rules import Limits, Seen
+from services.ota.logic.job_limits import Limits
+from services.ota.logic.job_rules import Seen
 from services.ota.logic.ownership import is_still_theirs
 from services.ota.logic.reports import PROPERTIES, read_installed, read_report, read_version
 from services.ota.store.gateways import Gateways
@@ -242,7 +243,7 @@ class Worker:
             and not await self._patch(job, None, twin)
         ):
             return False
-        if await self._write(held, rules.tidied(job, self.limits)) is None:
+        if not await self.stores.jobs.tidy(held, rules.tidied(job, self.limits)):
             return False
         metrics.ENDED.labels(job.kind, job.state).inc()
         log.info("a job ended", extra={"job_id": job.id, "state": job.state, "why": job.reason})

@@ -69,6 +69,17 @@ class Jobs:
         found = await point.read(self.container, Slot, slot_id(device_id, kind), user_id)
         return HeldSlot(*found) if found else None
 
+    async def tidy(self, held: Held, job: Job) -> bool:
+        """The job as nobody looks at it any more; with it goes its device's slot, if it has it.
+
+        False where one of them changed since it was read.
+        """
+        slot = await self.slot(job.user_id, job.device_id, job.kind)
+        operations = [batches.replace(job.model_dump(mode="json"), held.etag)]
+        if slot is not None and slot.slot.job_id == job.id:
+            operations.append(batches.delete(slot.slot.id, slot.etag))
+        return await batches.run(self.container, job.user_id, operations) is None
+
     async def order(self, job: Job, slot: HeldSlot | None, superseded: Held | None) -> Ordered:
         """Make a job, give it its device's slot, and end the one that was there, together.
 
