@@ -67,6 +67,10 @@ device.app.command("firmware")(send.send_firmware)
 app.app.command("send")(send.send_app)
 app.firmware_app.command("send")(send.send_firmware)
 
+# The panel of the first command stands first.
+root.command("notifications", rich_help_panel=DAILY)(notification.notifications)
+root.command("tail", rich_help_panel=DAILY)(tail.tail)
+root.command("call", rich_help_panel=DAILY)(call.call)
 root.command("login", rich_help_panel=ACCESS)(login.login)
 root.command("join", rich_help_panel=ACCESS)(login.join)
 root.command("logout", rich_help_panel=ACCESS)(login.logout)
@@ -76,9 +80,7 @@ root.add_typer(login.profile_app, name="profile", rich_help_panel=ACCESS)
 root.add_typer(device.app, name="device", rich_help_panel=DAILY)
 root.add_typer(group.app, name="group", rich_help_panel=DAILY)
 root.add_typer(message.app, name="message", rich_help_panel=DAILY)
-root.command("notifications", rich_help_panel=DAILY)(notification.notifications)
 root.add_typer(notification.app, name="notification", rich_help_panel=DAILY)
-root.command("tail", rich_help_panel=DAILY)(tail.tail)
 root.add_typer(parked.app, name="parked", rich_help_panel=DAILY)
 root.add_typer(app.app, name="app", rich_help_panel=DAILY)
 root.add_typer(app.firmware_app, name="firmware", rich_help_panel=DAILY)
@@ -91,7 +93,6 @@ root.add_typer(person.invitation_app, name="invitation", rich_help_panel=ACCESS)
 root.add_typer(person.session_app, name="session", rich_help_panel=ACCESS)
 root.command("audit", rich_help_panel=ACCESS)(person.audit)
 root.add_typer(operator.app, name="operator", rich_help_panel=ACCESS)
-root.command("call", rich_help_panel=DAILY)(call.call)
 
 
 def main() -> int:

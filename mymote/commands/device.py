@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -43,6 +44,14 @@ def app_of(device: Mapping[str, Any]) -> str:
     return f"{device['app_name']} {device['app_version']}".strip()
 
 
+class Status(StrEnum):
+    """Whether a gateway is connected."""
+
+    CONNECTED = "connected"
+    DISCONNECTED = "disconnected"
+
+
+SORTS = ("name", "status", "type", "app", "version", "firmware", "paired_at")
 DEVICES = (
     Column("DEVICE ID", _of("device_id"), keep=True),
     Column("NAME", _of("name"), cut=8),
@@ -69,13 +78,23 @@ PROPERTIES = (
 def list_devices(
     context: typer.Context,
     *,
-    search: Annotated[str, typer.Option(help="Part of the id or of the name.")] = "",
+    search: Annotated[str, typer.Option(help="Part of the id, the name or the ICCID.")] = "",
     group: OfGroup = "",
-    status: Annotated[str, typer.Option(help="connected or disconnected.")] = "",
+    status: Annotated[
+        Status | None, typer.Option(help="In this state only.", case_sensitive=False)
+    ] = None,
     type_: Annotated[str, typer.Option("--type", help="Of this type only.")] = "",
     app_name: Annotated[str, typer.Option("--app", help="With this app only.")] = "",
     version: Annotated[str, typer.Option(help="With this version of the app only.")] = "",
-    sort: Annotated[str, typer.Option(help="By this field; -name turns the order.")] = "",
+    firmware: Annotated[str, typer.Option(help="With this version of the firmware only.")] = "",
+    sort: Annotated[
+        str,
+        typer.Option(
+            metavar="FIELD",
+            help=f"By {', '.join(SORTS)}; -name turns the order.",
+            autocompletion=lambda: list(SORTS),
+        ),
+    ] = "",
     limit: Limit = 50,
     everything: Everything = False,
     as_json: AsJson = False,
@@ -88,10 +107,11 @@ def list_devices(
         query = {
             "search": search,
             "group": names.group_id(api, group) if group else "",
-            "status": status.capitalize(),
+            "status": status.value.capitalize() if status else "",
             "type": type_,
             "app": app_name,
             "version": version,
+            "firmware": firmware,
             "sort": sort,
         }
         most = bound(limit, everything)

@@ -2,6 +2,7 @@
 
 import json
 import time
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,19 @@ if TYPE_CHECKING:
     from mymote.api import Api
 
 app = typer.Typer(no_args_is_help=True, help="User messages to a gateway, and what became of them.")
+
+
+class State(StrEnum):
+    """How far a user message is; open is waiting or sent."""
+
+    OPEN = "open"
+    WAITING = "waiting"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    REJECTED = "rejected"
+
 
 MESSAGES = (
     Column("MESSAGE ID", "id", keep=True),
@@ -78,15 +92,20 @@ def list_messages(
     context: typer.Context,
     device: Device,
     *,
+    state: Annotated[State | None, typer.Option(help="In this state only.")] = None,
     limit: Limit = 50,
     everything: Everything = False,
     as_json: AsJson = False,
 ) -> None:
-    """User messages to a gateway and the state of each."""
+    """User messages to a gateway and the state of each.
+
+    Example: mymote message list Pump --state open
+    """
     with calling(context) as api:
         most = bound(limit, everything)
         device_id = names.device_id(api, device)
-        found = api.each("listUserMessages", deviceid=device_id, limit=most)
+        query = {"state": state.value if state else ""}
+        found = api.each("listUserMessages", deviceid=device_id, query=query, limit=most)
         output.listed(found, MESSAGES, "No messages to it.", most, as_json=as_json)
 
 

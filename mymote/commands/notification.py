@@ -139,7 +139,9 @@ def notifications(
 @app.command("show")
 def show(
     context: typer.Context,
-    notification_id: Annotated[str, typer.Argument(metavar="ID")],
+    notification_id: Annotated[
+        str, typer.Argument(metavar="ID", help="As `notifications` shows it, in a wide window.")
+    ],
     as_json: AsJson = False,
 ) -> None:
     """One notification, with all its fields."""

@@ -20,8 +20,8 @@ REPORT = (
     Column("LINE", "line", right=True),
     Column("RESULT", "result"),
     Column("NAME", "name", cut=8),
-    Column("ERROR", "error", keep=True, cut=20),
     Column("DEVICE ID", "device_id"),
+    Column("ERROR", "error", below=True),
 )
 
 
@@ -86,7 +86,8 @@ def import_devices(
     else:
         output.table(report, REPORT, "The file has no lines below its header.")
     if failed := sum(line["result"] == "failed" for line in report):
-        raise Failure(f"{failed} of {len(report)} lines failed; all others are done.", FAILED)
+        others = "would be done; nothing is done yet" if dry_run else "are done"
+        raise Failure(f"{failed} of {len(report)} lines failed; all others {others}.", FAILED)
 
 
 class _File(NamedTuple):

@@ -40,6 +40,9 @@ async def test_what_the_contract_tells_of_a_device(mymote: CommandLine, pump: Ma
     }
     assert (await mymote.well("device", "stats", "Pump"))["msg_tot"] == 0
     assert await mymote.well("device", "list", "--search", "nothing like it") == []
+    assert await mymote.well("device", "list", "--firmware", "0.0.1") == []
+    filtered = ("device", "list", "--status", "Disconnected", "--sort", "-paired_at")
+    assert await mymote.well(*filtered) == listed
 
 
 async def test_a_devices_settings_and_past(mymote: CommandLine, pump: Manufactured) -> None:
@@ -100,6 +103,9 @@ async def test_an_import_reports_the_files_own_lines(
     file.write_text("\r\n".join(lines))
     dry = await mymote("device", "import", str(file), "--dry-run", "--json")
     assert dry.status == 1
+    assert "nothing is done yet" in dry.errors
+    seen = await mymote("device", "import", str(file), "--dry-run", columns=80)
+    assert "  A device key is 64 letters and digits; it is printed on the gateway." in seen.output
     assert [line["result"] for line in dry.value[:2]] == ["valid", "valid"]
     done = await mymote("device", "import", str(file), "--json")
     assert "of 34 lines failed" in done.errors
@@ -121,6 +127,8 @@ async def test_user_messages(mymote: CommandLine, pump: Manufactured) -> None:
     assert {each["id"] for each in listed} >= {sent["id"], text["id"]}
     cancelled = await mymote("message", "cancel", "Pump", sent["id"], "--yes")
     assert cancelled.status == 0, cancelled
+    found = await mymote.well("message", "list", "Pump", "--state", "cancelled")
+    assert sent["id"] in [each["id"] for each in found]
     refused = await mymote("device", "send", "Pump", "{setpoint: 21.5}")
     assert refused.status == 2
     assert "--text" in refused.errors
