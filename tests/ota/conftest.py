@@ -29,6 +29,7 @@ SHORT = {
     "MYMOTE_OTA_SWEEP_EVERY": "PT1H",  # tests sweep themselves
     "MYMOTE_OTA_REFUSALS_PER_MINUTE": "10000",  # so many are tried here
     "MYMOTE_WRONG_KEYS_PER_MINUTE": "10000",
+    "MYMOTE_TRUSTED_PROXIES": "127.0.0.1",
 }
 
 

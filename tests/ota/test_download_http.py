@@ -15,7 +15,7 @@ from services.ota.resources import Resources
 from shared.errors import MyMoteError
 from shared.wrong_keys import new_wrong_keys
 from tests.api.customers import Customer
-from tests.ota.served_files import Served, order, serve_app, serve_firmware
+from tests.ota.served_files import Served, order, records, serve_app, serve_firmware
 
 CONTENT = hashlib.shake_256(b"an app").digest(3 * CHUNK_BYTES + 17)
 
@@ -143,3 +143,15 @@ async def test_a_flood_of_wrong_keys_is_looked_up_no_more(
     assert refused.value.retry_after is not None
     # Who has downloaded before goes on, beside whoever guesses.
     assert (await downloads.by_key(served.filepath, served.key, address)).etag
+
+
+async def test_behind_a_trusted_proxy_its_client_is_who_calls(
+    gateways: httpx.AsyncClient, ota: Resources, served: Served, alice: Customer
+) -> None:
+    began = time.time()
+    address = "198.51.100.23"
+    headers = {"X-Forwarded-For": address}
+    reply = await gateways.get(served.path, params={"key": "x" * 32}, headers=headers)
+    assert reply.status_code == 404
+    found = await records(ota, alice.user_id, "downloadRefused", began)
+    assert address in [each.address for each in found]

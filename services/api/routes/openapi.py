@@ -31,7 +31,8 @@ limit is refused and changes nothing. Bodies are JSON in UTF-8, at most 64 KiB w
 said. URLs take 4 KiB of path and 16 KiB of query (414), headers 32 KiB (431).
 
 Calls are counted for each key and session: `RateLimit-Limit`, `RateLimit-Remaining` and
-`RateLimit-Reset` tell what is left of a minute's, and 429 with `Retry-After` when to go on.
+`RateLimit-Reset` tell what is left of a minute's, and 429 with `Retry-After` when to go on. Wrong
+keys are counted for the address they come from.
 
 Lists come in pages: send a page's `next` as `cursor` of the next call until it is `""`. What can be
 edited has an `ETag`; send it as `If-Match`, and a change that you have not seen is not overwritten
