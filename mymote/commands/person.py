@@ -66,6 +66,7 @@ AUDIT = (
     Column("STATUS", "status", right=True),
     Column("FROM", "address"),
     Column("TO", lambda record: record["device_ids"] or list(record["targets"].values()), cut=8),
+    Column("WHY", "reason", below=True),
 )
 
 PersonId = Annotated[str, typer.Argument(metavar="PERSON_ID", help="As `person list` shows it.")]

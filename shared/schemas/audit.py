@@ -25,6 +25,7 @@ class AuditRecord(BaseModel):
     targets: dict[str, str]  # ids in the path, and of what was made
     device_ids: list[str]
     status: int  # HTTP
+    reason: str = ""  # of a download that was refused: what its client was told
     address: str  # the client's
     correlation_id: str
 

@@ -17,6 +17,7 @@ _RECORD: dict[str, JsonValue] = {
     "targets": {"deviceid": "X400_8cb2237d0679ca88db6464eac60da96345513964"},
     "device_ids": ["X400_8cb2237d0679ca88db6464eac60da96345513964"],
     "status": 200,
+    "reason": "",
     "address": "203.0.113.7",
     "correlation_id": "7f3c9a5e1b2d4c6f8091a2b3c4d5e6f7",
 }
@@ -46,6 +47,9 @@ class AuditRecord(BaseModel):
     )
     device_ids: list[str] = Field(description="The devices that it was done to.")
     status: int = Field(description="The HTTP status of the answer: 403 is a refusal.")
+    reason: str = Field(
+        description='Of a download that was refused: what its client was told; "" of all others.'
+    )
     address: str = Field(description='The client\'s address; "" for the operator.')
     correlation_id: str = Field(description="`X-Correlation-Id` of the answer.")
 

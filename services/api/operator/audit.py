@@ -13,7 +13,7 @@ from services.api.store.audit import AuditPage
 from shared.schemas.audit import PLATFORM, AuditRecord
 
 MAX_PAGE = 500
-COLUMNS = ("at", "operation", "status", "actor", "device_ids", "targets", "address")
+COLUMNS = ("at", "operation", "status", "actor", "device_ids", "targets", "address", "reason")
 
 
 def audit_command(

@@ -102,6 +102,7 @@ class Refusals:
             targets={**about.targets, **more},
             device_ids=[about.device_id] if known else [],
             status=refused.status,
+            reason=str(refused),
             address=address,
             correlation_id=correlation_id.get(),
         )
