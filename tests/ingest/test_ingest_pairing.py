@@ -134,6 +134,8 @@ async def check(platform: Platform, witness: Witness, *owners: Owner) -> dict[st
     found = await platform.resources.gateways.get(witness.identity.device_id)
     assert found is not None
     intervals = _intervals(found[0].pairings, platform.written[witness.identity.device_id])
+    new = [each for each in witness.seen.values() if each.stored >= intervals[-1].started]
+    assert not any(each.wiped or each.acknowledged is None for each in new)
     await eventually(lambda: _all_judged(platform, witness, intervals[-1].user_id))
     taken: dict[str, list[int]] = {}
     for owner in owners:
@@ -144,9 +146,26 @@ async def check(platform: Platform, witness: Witness, *owners: Owner) -> dict[st
         mids = [int(properties_of(each)["mid"]) for each in messages]
         assert mids == sorted(set(mids))
         assert sure <= set(mids) <= maybe
+        assert not [mid for i in own for mid in _gaps(witness, i, mids)]
         taken[owner.user_id] = mids
     assert not any(set(a) & set(b) for a, b in itertools.combinations(taken.values(), 2))
     return taken
+
+
+def _gaps(witness: Witness, interval: Interval, taken: Sequence[int]) -> list[int]:
+    """What the hub took between two messages that an owner got of one pairing, and is missing.
+
+    It is the owner's, too, be a write under way or not: ingest never forgets what it has read of
+    a pairing.
+    """
+    possible = [
+        mid
+        for mid, seen in sorted(witness.seen.items())
+        if seen.acknowledged is not None and seen.may_be_in(interval)
+    ]
+    got = [place for place, mid in enumerate(possible) if mid in taken]
+    between = possible[got[0] : got[-1]] if got else []
+    return [mid for mid in between if mid not in taken]
 
 
 def _intervals(pairings: Sequence[Pairing], written: Sequence[float]) -> list[Interval]:
