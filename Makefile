@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(VENV)/.installed node_modules/.bin/node $(BIN)/mymote ## start everything on this machine; Ctrl-C stops it
+run: $(VENV)/.installed node_modules/.bin/node $(BIN)/mymote $(BIN)/mymote-operator ## start everything on this machine; Ctrl-C stops it
 	@exec $(BIN)/python -m stack
 
 test: $(VENV)/.installed-dev node_modules/.bin/node ## run the tests against the real local stack (6 minutes)
@@ -66,10 +66,12 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.made
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@ $(VENV)/.installed
 
-# The command-line client, from whatever folder it is called (-P: without that folder's modules).
-$(BIN)/mymote: Makefile | $(VENV)/.installed
-	@printf '#!/bin/sh\nPYTHONPATH="%s$${PYTHONPATH:+:$$PYTHONPATH}" exec "%s/python" -P -m mymote "$$@"\n' \
-		"$(CURDIR)" "$(CURDIR)/$(BIN)" > $@
+# The command lines, from whatever folder they are called (-P: without that folder's modules).
+$(BIN)/mymote: MODULE := mymote
+$(BIN)/mymote-operator: MODULE := services.api.operator
+$(BIN)/mymote $(BIN)/mymote-operator: Makefile | $(VENV)/.installed
+	@printf '#!/bin/sh\nPYTHONPATH="%s$${PYTHONPATH:+:$$PYTHONPATH}" exec "%s/python" -P -m %s "$$@"\n' \
+		"$(CURDIR)" "$(CURDIR)/$(BIN)" "$(MODULE)" > $@
 	@chmod +x $@
 
 node_modules/.installed: package.json package-lock.json | $(VENV)/.installed

@@ -1,4 +1,4 @@
-"""`python -m services.api.operator`, or `mymote-operator` where MyMote is installed."""
+"""`mymote-operator`, which `make run` makes; or `python -m services.api.operator`."""
 
 import signal
 
@@ -10,4 +10,4 @@ from services.api.operator.cli import app  # noqa: E402
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if __name__ == "__main__":
-    app()
+    app(prog_name="mymote-operator")

@@ -28,13 +28,9 @@ load them first from the file that `make run` writes.
 A first account with one gateway, step by step:
 
     mymote-operator provision
-
     mymote-operator account create --username "Acme Ltd"
-
     mymote-operator person invite --user-id USER_ID
-
     mymote-operator gateway manufacture
-
     mymote-operator gateway pair --user-id USER_ID --name "Pump 3"
 
 Every command can be repeated after an interruption, and takes --json for programs. Errors are
@@ -44,6 +40,8 @@ one sentence on stderr, and the exit status is 1 (2 for wrong usage or settings)
 app = typer.Typer(
     name="mymote-operator",
     no_args_is_help=True,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,  # its tracebacks print local variables, keys among them
     help="Run a MyMote platform: make accounts, invite their owners, manufacture gateways, pair "
     "them, see to what is parked." + EXAMPLES,
