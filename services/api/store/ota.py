@@ -38,48 +38,28 @@ Of the platform, for its operator:
   customer; anything else becomes a 503.
 """
 
-import logging
 import ssl
 from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 from urllib.parse import quote
 
 import httpx
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import SecretStr
 
-from shared.errors import (
-    Changed,
-    Conflict,
-    InvalidRequest,
-    MyMoteError,
-    NotAvailable,
-    NotFound,
-    TooLarge,
-    TooMany,
-    Unavailable,
-    UnsupportedMedia,
-)
-from shared.logs import correlation_id
+from services.api.store.ota_replies import answered, read_reply
+from shared.errors import NotAvailable
 from shared.schemas.artifacts import AppDocument, AppVersionDocument, FirmwareDocument
-from shared.schemas.contract import Error, Result
-
-log = logging.getLogger(__name__)
+from shared.schemas.contract import Result
 
 CONNECT_SECONDS = 3.0
 CALL_SECONDS = 10.0
 STORED_SECONDS = 60.0  # from the last byte of a .bin to the reply, and for any one write
 CONNECTIONS = 50
-MAX_REPLY_BYTES = 64 * 1024
 
 _ACCOUNT = "/internal/accounts"
-_REFUSALS: Mapping[int, type[MyMoteError]] = {
-    each.status: each
-    for each in (InvalidRequest, NotFound, Conflict, Changed, TooLarge, UnsupportedMedia)
-}
 
 
 @dataclass(frozen=True)
@@ -119,14 +99,14 @@ class Ota:
     async def create_app(self, user_id: str, app_id: str, name: str) -> AppDocument:
         """Make an app of this id."""
         body = await self._call("POST", _path(user_id, "apps"), json={"id": app_id, "name": name})
-        return _read(AppDocument, body)
+        return read_reply(AppDocument, body)
 
     async def rename_app(self, user_id: str, app_id: str, name: str, etag: str) -> AppDocument:
         """Raises Changed where the document is not the one of `etag` any more."""
         path = _path(user_id, "apps", app_id)
         headers = {"If-Match": etag}
         body = await self._call("PATCH", path, json={"name": name}, headers=headers)
-        return _read(AppDocument, body)
+        return read_reply(AppDocument, body)
 
     async def delete_app(self, user_id: str, app_id: str) -> None:
         """With all its versions."""
@@ -135,7 +115,7 @@ class Ota:
     async def upload_version(self, user_id: str, app_id: str, binary: Binary) -> AppVersionDocument:
         """Raises what reading the binary raises, too; the OTA service keeps nothing then."""
         path = _path(user_id, "apps", app_id, "versions")
-        return _read(AppVersionDocument, await self._upload(path, binary.query, binary))
+        return read_reply(AppVersionDocument, await self._upload(path, binary.query, binary))
 
     async def delete_version(self, user_id: str, app_id: str, version_id: str) -> None:
         """For ever."""
@@ -159,7 +139,7 @@ class Ota:
             "ordered_by": ordered_by,
         }
         path = _path(user_id, "devices", device_id, "app-orders")
-        return _read(Result, await self._call("POST", path, json=order))
+        return read_reply(Result, await self._call("POST", path, json=order))
 
     async def order_firmware(
         self, user_id: str, device_id: str, *, order_id: str, firmware_id: str, ordered_by: str
@@ -167,7 +147,7 @@ class Ota:
         """Have a device install a firmware."""
         order = {"id": order_id, "firmware_id": firmware_id, "ordered_by": ordered_by}
         path = _path(user_id, "devices", device_id, "firmware-orders")
-        return _read(Result, await self._call("POST", path, json=order))
+        return read_reply(Result, await self._call("POST", path, json=order))
 
     async def cancel_job(self, user_id: str, job_id: str, cancelled_by: str) -> None:
         """Raises Conflict where the job has its end or its device installs already."""
@@ -177,7 +157,7 @@ class Ota:
     async def upload_firmware(self, binary: Binary) -> FirmwareDocument:
         """Raises what reading the binary raises, too; the OTA service keeps nothing then."""
         made = await self._upload("/internal/firmware", binary.query, binary)
-        return _read(FirmwareDocument, made)
+        return read_reply(FirmwareDocument, made)
 
     async def delete_firmware(self, firmware_id: str) -> None:
         """For ever."""
@@ -192,7 +172,7 @@ class Ota:
         headers: Mapping[str, str] | None = None,
     ) -> bytes:
         client = self._opened()
-        return await _answered(
+        return await answered(
             client, client.build_request(method, path, json=json, headers=headers)
         )
 
@@ -206,7 +186,7 @@ class Ota:
             headers=binary.headers,
             timeout=httpx.Timeout(STORED_SECONDS, connect=CONNECT_SECONDS),
         )
-        return await _answered(client, request)
+        return await answered(client, request)
 
     def require_installed(self) -> None:
         """Raises NotAvailable."""
@@ -238,64 +218,5 @@ async def open_ota(url: str, key: SecretStr | None, ca_file: Path | None) -> Asy
         yield Ota(client)
 
 
-async def _answered(client: httpx.AsyncClient, request: httpx.Request) -> bytes:
-    request.headers["X-Correlation-Id"] = correlation_id.get()
-    try:
-        response = await client.send(request, stream=True)
-        try:
-            body = await _bounded(response)
-        finally:
-            await response.aclose()
-    except httpx.HTTPError as error:
-        log.warning("the OTA service does not answer", extra={"error": type(error).__name__})
-        raise _unavailable() from error
-    if not response.is_success:
-        raise _refusal(response, body)
-    return body
-
-
-async def _bounded(response: httpx.Response) -> bytes:
-    body = bytearray()
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) > MAX_REPLY_BYTES:
-            raise _unexpected("its reply is too long", response.status_code)
-    return bytes(body)
-
-
-def _refusal(response: httpx.Response, body: bytes) -> MyMoteError:
-    status = response.status_code
-    try:
-        sentence = Error.model_validate_json(body).error
-    except ValidationError:
-        return _unexpected("its refusal has no ERROR body", status)
-    if status == TooMany.status:
-        after = response.headers.get("Retry-After", "")
-        return TooMany(sentence, int(after) if after.isdecimal() else None)
-    if status == Unavailable.status:
-        return Unavailable(sentence)
-    refusal = _REFUSALS.get(status)
-    return refusal(sentence) if refusal else _unexpected("it answers what it should not", status)
-
-
 def _path(user_id: str, *parts: str) -> str:
     return "/".join((_ACCOUNT, *(quote(part, safe="") for part in (user_id, *parts))))
-
-
-M = TypeVar("M", bound=BaseModel)
-
-
-def _read(model: type[M], body: bytes) -> M:
-    try:
-        return model.model_validate_json(body)
-    except ValidationError:
-        raise _unexpected(f"its reply is no {model.__name__}", 200) from None
-
-
-def _unexpected(what: str, status: int) -> Unavailable:
-    log.error("the OTA service answers wrongly", extra={"what": what, "status": status})
-    return _unavailable()
-
-
-def _unavailable() -> Unavailable:
-    return Unavailable("The OTA service does not answer as it should; try again in a few seconds.")
