@@ -4,7 +4,6 @@ import asyncio
 import random
 import re
 import ssl
-import time
 
 import pytest
 from azure.core.exceptions import HttpResponseError
@@ -14,7 +13,7 @@ from azure.servicebus.aio import ServiceBusClient
 from azure.servicebus.exceptions import ServiceBusAuthenticationError, ServiceBusError
 
 from shared.database import NOTIFICATIONS, PARKED
-from tests.ingest.local_platform import Platform, body_of, eventually, receive
+from tests.ingest.local_platform import Platform, body_of, receive
 
 GARBAGE = (
     b"",
@@ -85,15 +84,11 @@ async def test_bad_messages_are_parked_with_their_reason(platform: Platform) -> 
         gateway.send(good)
         gateway.send(b"x" * 100, type="notification", level="3")
         await gateway.delivered()
+    await platform.counted(owner, gateway, 2)  # all that comes of them is done before
     # Data is opaque: what arrives on the queue is the one well-formed message, byte for byte.
     assert [body_of(each) for each in await receive(owner, 1)] == [good]
-
-    async def all_parked() -> list[dict[str, object]]:
-        parked = await platform.all_of(PARKED.name, owner.user_id)
-        return parked if len(parked) == len(bad) else []
-
-    parked = await eventually(all_parked)
-    assert {each["reason"] for each in parked} == {"malformed"}
+    parked = await platform.all_of(PARKED.name, owner.user_id)
+    assert [each["reason"] for each in parked] == ["malformed"] * len(bad)
     assert all(each["detail"] for each in parked)
     notifications = await platform.all_of(NOTIFICATIONS.name, owner.user_id)
     assert [each["text"] for each in notifications] == ["x" * 100]
@@ -132,14 +127,13 @@ async def test_what_is_not_emulated_says_so(platform: Platform) -> None:
 
 
 async def test_a_slow_handshake_holds_nothing_up(platform: Platform) -> None:
-    """A hundred half-open TLS connections, and a gateway still gets through at once."""
+    """A hundred half-open TLS connections, and a gateway gets through while all wait."""
     port = platform.stack.settings.mqtts_port
     connections = [await asyncio.open_connection("127.0.0.1", port) for _ in range(100)]
     try:
         context = ssl.create_default_context(cafile=platform.stack.endpoints.ca_file)
-        started = time.monotonic()
         _, writer = await asyncio.open_connection("localhost", port, ssl=context)
-        assert time.monotonic() - started < 2
+        assert not any(reader.at_eof() for reader, _ in connections)
         writer.close()
     finally:
         for _, held in connections:

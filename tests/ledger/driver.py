@@ -52,9 +52,7 @@ class Driver:
             case Fault.REFUSE:
                 await self._refuse(planned)
             case Fault.PAIR_FIRST:
-                device_id = self._device(planned)
-                self._tell(planned)
-                await self._pairings.give(device_id, self._another(device_id))
+                await self._pair_first(planned)
             case _:
                 assert planned.fault in CHANGES
                 await self._change(planned)
@@ -88,6 +86,16 @@ class Driver:
             await asyncio.sleep(planned.seconds)
             await self._set_status(owner, "Active")
             self._world.note("queue enabled", owner.user_id)
+
+    async def _pair_first(self, planned: Planned) -> None:
+        """Once there is something to hand over; a slow machine's fleet begins late."""
+        device_id = self._device(planned)
+        while not self._world.has_message(device_id):
+            if all(map(self._world.idle, self._world.fleets)):
+                break
+            await asyncio.sleep(AGAIN_SECONDS)
+        self._tell(planned)
+        await self._pairings.give(device_id, self._another(device_id))
 
     async def _change(self, planned: Planned) -> None:
         device_id = self._device(planned)

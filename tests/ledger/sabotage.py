@@ -1,10 +1,13 @@
-"""Ingest with a bug put in on purpose: `python -m tests.ledger.sabotage BUG`.
+"""Ingest with a bug put in on purpose: `python -m tests.ledger.sabotage BUG GATE`.
 
 What finds these bugs finds others: each is one that a careless change could bring.
 """
 
+import asyncio
 import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from services.ingest.__main__ import main
@@ -17,7 +20,7 @@ from shared.schemas.documents import Ledger, Position, Redelivery
 
 
 def position_first() -> None:
-    """Commit the position, and only then send to the queues."""
+    """Commit the position, and only then send to the queues: once the file GATE is there."""
     late: dict[Partition, Callable[[], Awaitable[object]]] = {}
     do, commit = Outlets.do, Partition.commit
 
@@ -26,7 +29,8 @@ def position_first() -> None:
     ) -> dict[str, int]:
         sends, plan.sends = plan.sends, {}
         held = await do(self, partition, plan, known, asked=asked)
-        late[partition] = lambda: self.held.deliver(partition, sends, known, asked=asked)
+        if sends:
+            late[partition] = lambda: self.held.deliver(partition, sends, known, asked=asked)
         return held
 
     async def commit_and_send(
@@ -37,6 +41,7 @@ def position_first() -> None:
     ) -> None:
         await commit(self, position, ledgers, orders)
         if self in late:
+            await asyncio.to_thread(_wait_for, Path(sys.argv[2]))
             await late.pop(self)()
 
     Outlets.do = do_all_but_send  # type: ignore[method-assign]
@@ -66,6 +71,11 @@ def etag_check_off() -> None:
         return [("upsert", (position.model_dump(mode="json"),)), *effects]
 
     ledgers._operations = unconditional
+
+
+def _wait_for(file: Path) -> None:
+    while not file.exists():
+        time.sleep(0.05)
 
 
 BUGS = {bug.__name__: bug for bug in (position_first, mid_check_off, etag_check_off)}

@@ -6,6 +6,7 @@ import pytest
 
 from tests.ledger.faults import Fault
 from tests.ledger.run import Options, run
+from tests.one_day import within_one_day
 
 SHORT = Options(
     seed=7,
@@ -23,12 +24,13 @@ SHORT = Options(
     offline=4,
     repeats=0.05,
     lost_pubacks=0.02,
-    settle_seconds=60,
+    settle_seconds=120,
 )
 
 
-@pytest.mark.timeout(240)  # a run that does not become quiet tells what is missing
+@pytest.mark.timeout(300)  # a run that does not become quiet tells what is missing
 async def test_400_messages_under_every_fault_are_where_they_belong(tmp_path: Path) -> None:
+    await within_one_day(60)
     outcome = await run(SHORT, tmp_path, print)
     assert not outcome.report.violations, outcome.text
     assert {each.value for each in Fault} <= outcome.faults.keys()

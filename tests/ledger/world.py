@@ -18,7 +18,7 @@ from tests.ledger.oracle import Rules
 from tests.ledger.pairings import Pairings
 from tests.ledger.plan import FleetPlan, GatewayPlan
 from tests.ledger.readers import Readers
-from tests.ledger.records import Done, FleetRecord, fleet_lines, read_fleet
+from tests.ledger.records import Done, FleetRecord, Stored, Taken, fleet_lines, read_fleet
 from tests.ledger.stream import GROUP, read
 from tests.running_stack import settings_on_free_ports
 
@@ -58,6 +58,11 @@ class World:
     sent: int = 0
     unsettled: list[str] = field(default_factory=list)
 
+    @property
+    def gate(self) -> Path:
+        """A file without which one of the bugs waits between its commit and its sending."""
+        return self.directory / "gate"
+
     def note(self, what: str, target: str) -> None:
         """A fault was made just now."""
         self.done.append(Done(time.time(), what, target))
@@ -72,8 +77,8 @@ class World:
             "MYMOTE_INGEST_QUOTA_NOTIFICATIONS": str(rules.notifications),
             "MYMOTE_INGEST_PARKED_PER_DAY": str(rules.parked),
         }
-        bug = self.setting.bug
-        command = ("tests.ledger.sabotage", bug) if bug else ("services.ingest",)
+        bug, gate = self.setting.bug, str(self.gate)
+        command = ("tests.ledger.sabotage", bug, gate) if bug else ("services.ingest",)
         await self.stack.start(name, command, environment)
 
     async def start_fleet(self, name: str, gateways: list[GatewayPlan]) -> None:
@@ -101,6 +106,13 @@ class World:
     def idle(self, fleet: str) -> bool:
         """Whether all its gateways sent everything and the hub has it."""
         return any(line["what"] == "idle" for line in fleet_lines(self.record(fleet)))
+
+    def has_message(self, device_id: str) -> bool:
+        """Whether the hub has anything that the gateway's app sent."""
+        records = [each for each in self.fleet_records() if each.device_id == device_id]
+        stored = [each for each in records if isinstance(each, Stored)]
+        of_app = {each.key for each in stored if each.kind != "management"}
+        return any(isinstance(each, Taken) and each.key in of_app for each in records)
 
     def fleet_records(self) -> list[FleetRecord]:
         return [each for fleet in self.fleets for each in read_fleet(self.record(fleet))]

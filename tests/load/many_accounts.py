@@ -67,7 +67,7 @@ async def many_accounts(
         result.partitions = len(stream.partitions)
         async with watched(pid, port) as result.peaks, measured(pid) as spent:
             members = await _make_and_send(resources, stream, result, say)
-            await stream.until_committed(await stream.ends(), 30 + count / 10)
+            await stream.until_committed(await stream.ends(), 60 + count / 10)
     result.cpu_seconds, result.done_seconds = spent.cpu, spent.wall
     result.senders = await count_senders(stack)
     say(f"reading {count} queues ...")

@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +48,17 @@ def connections(pid: int, port: int) -> int:
             ):
                 count += 1
     return count
+
+
+def queued_seconds(pid: int) -> float:
+    """How long a process's threads and children could have run while others did; Linux counts."""
+    queued = 0.0
+    for thread in Path(f"/proc/{pid}/task").glob("*"):
+        with suppress(OSError):  # it has just ended
+            queued += int((thread / "schedstat").read_text().split()[1]) / 1e9
+            children = (thread / "children").read_text().split()
+            queued += sum(queued_seconds(int(each)) for each in children)
+    return queued
 
 
 @dataclass
