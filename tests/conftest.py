@@ -1,8 +1,10 @@
 """How the tests share the machine."""
 
+import gc
 import os
 import signal
 import sys
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,18 @@ FIRST = (
 # Their tests start what they need by themselves.
 ALONE = ("ledger/test_ledger_sabotage.py", "e2e/make_run/test_killed_start.py")
 TESTS = Path(__file__).parent
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Half a million objects are imported and stay: to look for garbage among them while they
+    become more takes each worker a quarter of the time, and later each look at all of them."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
