@@ -35,8 +35,8 @@ ACCOUNT = "/internal/accounts/{user_id}"
 
 @dataclass
 class OtaService:
-    """`odd`: what it answers to everything, while a test wants it to. `read` may be cleared to
-    hold it before each piece of a binary."""
+    """`odd`: what it answers to everything, while a test wants it to. `go` may be cleared to hold
+    its answers, which sets `asked`; `read`, to hold it before each piece of a binary."""
 
     resources: Resources
     url: str
@@ -44,10 +44,12 @@ class OtaService:
     # Of each binary that was cut off, the bytes that came.
     aborted: asyncio.Queue[int] = field(default_factory=asyncio.Queue)
     odd: Response | None = None
-    seconds: float = 0
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    go: asyncio.Event = field(default_factory=asyncio.Event)
     read: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
+        self.go.set()
         self.read.set()
 
     @property
@@ -77,7 +79,9 @@ class OtaService:
             if request.headers.get("authorization") != f"Bearer {KEY}":
                 return _error(401, "Wrong key.")
             assert request.headers["x-correlation-id"]
-            await asyncio.sleep(self.seconds)
+            if not self.go.is_set():
+                self.asked.set()
+                await self.go.wait()
             if self.odd is not None:
                 return self.odd
             reply: Response = await call(request)

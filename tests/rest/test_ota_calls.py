@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 from starlette.responses import JSONResponse, Response
 
 from services.api.logic.audit import OPERATOR
@@ -23,6 +24,7 @@ from services.api.logic.manufacturing import Manufactured
 from services.api.resources import Resources
 from services.api.store.ota import open_ota
 from shared.errors import Unavailable
+from shared.logs import correlation_id
 from shared.schemas.accounts import Scope
 from shared.schemas.artifacts import FirmwareDocument
 from shared.schemas.jobs import JobState
@@ -158,16 +160,17 @@ async def test_a_rename_goes_through_while_a_version_is_added(
 ) -> None:
     """The document changes between the api's look and the service's write: not what people edit."""
     patch = [{"op": "set", "path": "/last_app_version_id", "value": "v"}]
-    ota.seconds = 0.3
+    ota.go.clear()
+    ota.asked.clear()
     renaming = asyncio.create_task(
         api.patch(f"{alice.base}/apps/{app_id}", json={"name": "Pump 4"})
     )
     try:
-        await asyncio.sleep(0.15)
+        await ota.asked.wait()
         await resources.apps.container.patch_item(app_id, alice.user_id, patch)
-        reply = await renaming
     finally:
-        ota.seconds = 0
+        ota.go.set()
+    reply = await renaming
     assert reply.json()["name"] == "Pump 4"
     assert reply.json()["last_app_version_id"] == "v"
 
@@ -481,21 +484,24 @@ async def test_what_the_service_refuses_and_what_it_should_not_answer(
 
 
 async def test_a_service_that_does_not_answer_is_503(
-    monkeypatch: pytest.MonkeyPatch, ota: OtaService, resources: Resources
+    monkeypatch: pytest.MonkeyPatch, ota: OtaService
 ) -> None:
     (nobody,) = free_ports(1)
-    key = resources.settings.cosmos_key
+    key = SecretStr(KEY)
     async with open_ota(f"http://127.0.0.1:{nobody}", key, None) as gone:
         with pytest.raises(Unavailable, match="OTA"):
             await gone.delete_app("u1", "a1")
     monkeypatch.setattr("services.api.store.ota.CALL_SECONDS", 0.2)
-    ota.seconds = 1
+    correlation_id.set("test")
+    ota.go.clear()
+    ota.asked.clear()
     try:
         async with open_ota(ota.url, key, None) as slow:
             with pytest.raises(Unavailable, match="OTA"):
                 await slow.delete_app("u1", "a1")
+        await ota.asked.wait()
     finally:
-        ota.seconds = 0
+        ota.go.set()
 
 
 async def new_firmware(resources: Resources, firmware_id: str, kind: str) -> str:

@@ -78,6 +78,7 @@ async def test_nothing_but_what_is_documented(
             "--phases=examples,fuzzing",
             f"--checks={','.join(CHECKS)}",
             "--continue-on-failure",
+            "--request-timeout=60",
             *shlex.split(os.environ.get("SCHEMATHESIS", SHORT)),
             cwd=tmp_path,
             env={**os.environ, "API_KEY": customer.api_key, "OPERATOR_KEY": operator_key},

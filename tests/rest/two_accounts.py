@@ -22,7 +22,7 @@ from tests.api.parking import Parking
 from tests.known_secrets import keep
 from tests.rest.records import put_notifications
 
-SETTLE_SECONDS = 10.0
+SETTLE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
