@@ -32,7 +32,7 @@ TAKEOVER = timedelta(seconds=20)  # a claim has run out by then
 STEPS = ("write", "send_message", "complete_feedback", "purge_messages")
 
 
-async def eventually(look: Callable[[], Awaitable[T | None]], seconds: float = 10) -> T:
+async def eventually(look: Callable[[], Awaitable[T | None]], seconds: float = 30) -> T:
     """What `look` returns once that is something. Raises TimeoutError."""
     async with asyncio.timeout(seconds):
         while (found := await look()) is None or found is False:  # noqa: ASYNC110  another process
@@ -85,8 +85,14 @@ class Quiet:
     stack: LocalStack
     resources: Resources
 
-    def sender(self, faults: Faults | None = None, *, ahead: timedelta = timedelta(0)) -> Sender:
-        """A process's sender, whose clock is ahead of the others'."""
+    def sender(
+        self,
+        faults: Faults | None = None,
+        *,
+        ahead: timedelta = timedelta(0),
+        at: datetime | None = None,
+    ) -> Sender:
+        """A process's sender, whose clock is ahead of the others', or stands `at` a moment."""
         messages: Any = self.resources.user_messages
         hub: Any = self.resources.hub
         if faults is not None:
@@ -95,7 +101,7 @@ class Quiet:
             messages,
             self.resources.gateways,
             cast("IotHub", hub),
-            lambda: datetime.now(UTC) + ahead,
+            lambda: (at or datetime.now(UTC)) + ahead,
         )
 
     async def paired(self) -> "Paired":
@@ -187,11 +193,11 @@ class Paired:
         await eventually(settled)
 
 
-async def arrived(gateway: Gateway) -> list[tuple[str, bytes]]:
-    """Message ids and bodies so far, in order."""
-    found = []
-    while not gateway.messages.empty():
-        properties, body = gateway.messages.get_nowait()
+async def arrived(gateway: Gateway, count: int) -> list[tuple[str, bytes]]:
+    """Message ids and bodies, in order: so many, and what else has come by then."""
+    found: list[tuple[str, bytes]] = []
+    while len(found) < count or not gateway.messages.empty():
+        properties, body = await gateway.message()
         found.append((properties["$.mid"], body))
     return found
 

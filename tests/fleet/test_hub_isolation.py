@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from shared.iothub import THREADS
+from shared.iothub import METHOD_SECONDS, THREADS
 from tests.fleet.outboxes import Paired, Quiet
 
 
@@ -23,7 +23,7 @@ async def test_gateways_that_do_not_answer_hold_up_no_messages(
             for _ in range(THREADS)
         ]
         requests = [await asked.get() for _ in reboots]
-        await hub.send_message(device.device_id, "1", "m", within=2)
+        await hub.send_message(device.device_id, "1", "m", within=METHOD_SECONDS - 1)
         for request in requests:
             gateway.client.publish(f"$iothub/methods/res/200/?$rid={request}", b"{}")
         assert await asyncio.gather(*reboots) == [{}] * THREADS
