@@ -10,6 +10,9 @@ from shared.logs import configure_logging
 from shared.settings import Misconfigured, load_settings
 
 STOP_SECONDS = 8  # downloads that run may end; then the process does
+# Longer than clients and proxies keep a connection that they do not use: where this side ends it, a
+# call that comes at that moment is lost.
+KEEP_ALIVE_SECONDS = 75
 
 
 def main() -> None:
@@ -29,6 +32,7 @@ def main() -> None:
         server_header=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
 

@@ -1,7 +1,6 @@
 """What the service says of itself: its log, its headers, and never a key."""
 
 import asyncio
-import json
 import uuid
 from typing import Any
 
@@ -11,21 +10,19 @@ from services.api.logic.manufacturing import Manufactured
 from stack.local import LocalStack
 from tests.api.customers import Customer
 from tests.api.test_api_refusals import JSON
+from tests.log_lines import log_lines
 
 
 async def line_of(stack: LocalStack, correlation_id: str) -> dict[str, Any]:
     """The one line of a request; it is written after the reply has been sent."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
-            lines = stack.log_file("api").read_text().splitlines()
-            parsed: list[dict[str, Any]] = [
-                json.loads(line) for line in lines if line.startswith("{")
-            ]
-            found = [line for line in parsed if line["correlation_id"] == correlation_id]
+            lines = log_lines(stack.log_file("api"), correlation_id)
+            found = [line for line in lines if line["correlation_id"] == correlation_id]
             if found:
                 assert len(found) == 1
                 return found[0]
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.02)
 
 
 async def test_a_line_for_each_request(
