@@ -13,7 +13,7 @@ import paho.mqtt.client as mqtt
 
 from tests.device_client import device_client
 
-SECONDS = 10
+SECONDS = 30
 
 
 @dataclass
@@ -23,6 +23,7 @@ class Gateway:
     client: mqtt.Client
     messages: "asyncio.Queue[tuple[dict[str, str], bytes]]" = field(default_factory=asyncio.Queue)
     methods: "asyncio.Queue[tuple[str, Any]]" = field(default_factory=asyncio.Queue)
+    reported: threading.Event = field(default_factory=threading.Event)
 
     async def message(self) -> tuple[dict[str, str], bytes]:
         async with asyncio.timeout(SECONDS):
@@ -33,8 +34,11 @@ class Gateway:
             return await self.methods.get()
 
     def report(self, properties: dict[str, Any]) -> None:
+        """Returns when the hub has it."""
+        self.reported.clear()
         topic = "$iothub/twin/PATCH/properties/reported/?$rid=1"
-        self.client.publish(topic, json.dumps(properties)).wait_for_publish(SECONDS)
+        self.client.publish(topic, json.dumps(properties))
+        assert self.reported.wait(SECONDS)
 
 
 @asynccontextmanager
@@ -50,6 +54,7 @@ async def connected(connection_string: str, host: str, port: int) -> AsyncIterat
             [
                 (f"devices/{device_id}/messages/devicebound/#", 1),
                 ("$iothub/methods/POST/#", 0),
+                ("$iothub/twin/res/#", 0),
             ]
         )
 
@@ -60,6 +65,9 @@ async def connected(connection_string: str, host: str, port: int) -> AsyncIterat
             loop.call_soon_threadsafe(
                 gateway.methods.put_nowait, (name, json.loads(message.payload))
             )
+            return
+        if message.topic.startswith("$iothub/twin/res/204/"):
+            gateway.reported.set()
             return
         tail = message.topic.rpartition("/")[2]
         properties = dict(unquote(pair).partition("=")[::2] for pair in tail.split("&"))

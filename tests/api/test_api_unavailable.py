@@ -11,9 +11,10 @@ import pytest
 from services.api.factory import create_app
 from services.api.logic import pairing
 from services.api.logic.manufacturing import Manufactured
+from shared import iothub
 from shared.clients import open_azure
 from shared.errors import NotFound, Unavailable
-from shared.iothub import MAX_PENDING, open_iot_hub
+from shared.iothub import CALL_SECONDS, SEND_SECONDS, open_iot_hub
 from stack.local import LocalStack
 from stack.process import Process
 from tests.api.customers import Customer, new_gateway, settings_of
@@ -22,7 +23,7 @@ from tests.api.tcp_proxy import Proxy
 from tests.api.test_api_refusals import JSON, assert_error
 from tests.free_ports import free_ports
 
-START_SECONDS = 20
+START_SECONDS = 60
 
 
 @asynccontextmanager
@@ -36,15 +37,16 @@ async def api_with(
     await process.start()
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
-            await _alive(client)
+            await _alive(client, process)
             yield client, process
     finally:
         await process.stop()
 
 
-async def _alive(client: httpx.AsyncClient) -> None:
+async def _alive(client: httpx.AsyncClient, process: Process) -> None:
     async with asyncio.timeout(START_SECONDS):
         while True:
+            assert process.running, process.last_lines()
             try:
                 if (await client.get("/healthz")).status_code == 200:
                     return
@@ -91,10 +93,8 @@ async def test_without_hub(
         assert reply.status_code == 200
         assert (await client.get(reply.headers["location"])).json()["state"] == "waiting"
 
-        stopping = asyncio.get_running_loop().time()
         await process.stop()
-        assert await process.exited() in (0, -15)
-        assert asyncio.get_running_loop().time() - stopping < 10
+        assert await process.exited() in (0, -15)  # and was not killed, as it is after 12 s
 
 
 async def test_what_nobody_foresaw_answers_a_sentence_and_logs_the_rest(
@@ -126,14 +126,17 @@ async def test_the_hubs_connection_breaks_and_comes_back(
         settings = settings_of(stack, iothub_amqp_port=proxy.port)
         async with open_azure(settings) as azure, open_iot_hub(azure) as hub:
             for number in range(3):
+                before = proxy.connections
                 await asyncio.gather(
                     *(
-                        hub.send_message(made.device_id, f"{number}", f"m{number}-{one}")
+                        hub.send_message(
+                            made.device_id, f"{number}", f"m{number}-{one}", within=CALL_SECONDS
+                        )
                         for one in range(4)
                     )
                 )
+                assert proxy.connections > before  # those of the round before were broken
                 proxy.cut()
-            assert proxy.connections > 4  # each thread has one, and they were broken twice
             port = stack.settings.mqtt_port
             async with connected(made.device_connection_string, "127.0.0.1", port) as gateway:
                 arrived = {(await gateway.message())[0]["$.mid"] for _ in range(12)}
@@ -149,20 +152,22 @@ async def test_a_hub_that_takes_connections_and_says_nothing(stack: LocalStack) 
     async with server:
         settings = settings_of(stack, iothub_amqp_port=server.sockets[0].getsockname()[1])
         async with open_azure(settings) as azure, open_iot_hub(azure) as hub:
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(SEND_SECONDS):
                 with pytest.raises(Unavailable):
                     await hub.send_message("X400_" + "0" * 40, "1", "m", within=0.5)
         server.close()
 
 
-async def test_more_calls_than_may_wait_are_refused(stack: LocalStack) -> None:
-    async with open_azure(settings_of(stack)) as azure, open_iot_hub(azure) as hub:
+async def test_more_calls_than_may_wait_are_refused(
+    stack: LocalStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(iothub, "MAX_PENDING", 10)
+    async with open_azure(settings_of(stack)) as azure, iothub.open_iot_hub(azure) as hub:
         outcomes = await asyncio.gather(
-            *(hub.get_twin("X400_" + "0" * 40) for _ in range(MAX_PENDING + 20)),
-            return_exceptions=True,
+            *(hub.get_twin("X400_" + "0" * 40) for _ in range(15)), return_exceptions=True
         )
-    assert sum(isinstance(one, Unavailable) for one in outcomes) == 20
-    assert sum(isinstance(one, NotFound) for one in outcomes) == MAX_PENDING
+    assert sum(isinstance(one, Unavailable) for one in outcomes) == 5
+    assert sum(isinstance(one, NotFound) for one in outcomes) == 10
 
 
 @pytest.mark.parametrize(
