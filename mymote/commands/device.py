@@ -140,7 +140,10 @@ def edit(
     etag: IfMatch = "",
     as_json: AsJson = False,
 ) -> None:
-    """Change a gateway's location or group; its name is fixed at pairing."""
+    """Change a gateway's location or group; its name is fixed at pairing.
+
+    Example: mymote device edit "Pump 3" --group pumps --location 41.890210,12.492231
+    """
     with calling(context) as api:
         group_id = names.group_id(api, group) if group else group
         change = some(location=location, group_id=group_id)
@@ -239,7 +242,10 @@ def timeline(
     everything: Everything = False,
     as_json: AsJson = False,
 ) -> None:
-    """What happened to a gateway: connections, notifications, orders, changes; newest first."""
+    """What happened to a gateway: connections, notifications, orders, changes; newest first.
+
+    Example: mymote device timeline "Pump 3" --event disconnected --since 7d
+    """
     with calling(context) as api:
         query = {
             "event": event,

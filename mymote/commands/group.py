@@ -112,7 +112,10 @@ def delete(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Delete a group; refused while devices are in it, unless they are moved."""
+    """Delete a group; refused while devices are in it, unless they are moved.
+
+    Example: mymote group delete pumps --move-to "Boiler rooms"
+    """
     with calling(context) as api:
         group_id = names.group_id(api, group)
         agreed(f"Delete the group {group}?", yes)

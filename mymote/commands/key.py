@@ -125,7 +125,10 @@ def edit(
     etag: IfMatch = "",
     as_json: AsJson = False,
 ) -> None:
-    """Change a key's name, scopes or expiry."""
+    """Change a key's name, scopes or expiry.
+
+    Example: mymote key edit 4f1c08be2a9d7763 --scope read --scope write --expires 90d
+    """
     change: dict[str, object] = {}
     if expires is not None:
         change["expires_at"] = ahead(expires, "--expires") or None

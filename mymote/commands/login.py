@@ -96,7 +96,10 @@ def join(
     ] = False,
     ca_file: CaFile = "",
 ) -> None:
-    """Accept an invitation: choose a username and a password, and be signed in."""
+    """Accept an invitation: choose a username and a password, and be signed in.
+
+    Example: mymote join "https://mymote.example.com/join#u3f9c2d41…" --username grace
+    """
     url, _, token = (link or asked("Link", "the link")).partition("#")
     parts = urlsplit(url)
     if not token or not parts.netloc:

@@ -108,7 +108,10 @@ def discard(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Delete parked messages for ever."""
+    """Delete parked messages for ever.
+
+    Example: mymote parked discard --all --reason malformed
+    """
     _one_or_all(parked_id, everything, device, reason)
     with calling(context) as api:
         if parked_id:

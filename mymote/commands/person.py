@@ -98,7 +98,10 @@ def edit_person(
     etag: IfMatch = "",
     as_json: AsJson = False,
 ) -> None:
-    """Give a person another role."""
+    """Give a person another role.
+
+    Example: mymote person edit 2a97516c354b68848cdbd8f54a226a0a --role viewer
+    """
     with calling(context) as api:
         changed = api.call(
             "updatePerson", personid=person_id, json={"role": role.value}, headers=if_match(etag)
@@ -154,7 +157,9 @@ def create_invitation(
 @invitation_app.command("delete")
 def delete_invitation(
     context: typer.Context,
-    invitation_id: Annotated[str, typer.Argument(metavar="INVITATION_ID")],
+    invitation_id: Annotated[
+        str, typer.Argument(metavar="INVITATION_ID", help="As `invitation list` shows it.")
+    ],
     *,
     yes: Yes = False,
     as_json: AsJson = False,
@@ -185,7 +190,9 @@ def list_sessions(
 @session_app.command("end")
 def end_session(
     context: typer.Context,
-    session_id: Annotated[str, typer.Argument(metavar="SESSION_ID")],
+    session_id: Annotated[
+        str, typer.Argument(metavar="SESSION_ID", help="As `session list` shows it.")
+    ],
     *,
     yes: Yes = False,
     as_json: AsJson = False,
