@@ -16,8 +16,10 @@ import httpx
 from stack.demo import Demo, load
 from stack.local import NOTHING, LocalStack, StackError
 from stack.settings import StackSettings
+from tests.load.process import queued_seconds
 
 ROOT = Path(__file__).parents[3]
+PATIENCE_SECONDS = 100.0  # a machine that stands still is no failure
 
 
 @dataclass
@@ -28,6 +30,7 @@ class Run:
     child: asyncio.subprocess.Process
     printed: list[str]
     ready_seconds: float = 0.0
+    queued_seconds: float = 0.0  # until then; what its processes waited for a processor, in all
 
     @property
     def demo(self) -> Demo:
@@ -38,7 +41,7 @@ class Run:
     async def until_printed(self, text: str) -> None:
         assert self.child.stdout is not None
         while not any(text in line for line in self.printed):
-            line = await asyncio.wait_for(self.child.stdout.readline(), 60)
+            line = await asyncio.wait_for(self.child.stdout.readline(), PATIENCE_SECONDS)
             assert line, f"it ended: {''.join(self.printed)}"
             self.printed.append(line.decode())
 
@@ -71,13 +74,14 @@ async def start(
         child.terminate()  # nobody else knows of it
         raise
     run.ready_seconds = time.monotonic() - started
+    run.queued_seconds = queued_seconds(child.pid)
     return run
 
 
 async def until_free(settings: StackSettings) -> None:
     """Wait until the processes of a killed stack have let go of its ports."""
     stack = LocalStack.prepare(settings)
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
             stack.check_ports()
@@ -89,7 +93,7 @@ async def until_free(settings: StackSettings) -> None:
 
 async def press_ctrl_c(run: Run) -> str:
     run.child.send_signal(signal.SIGINT)
-    output, _ = await asyncio.wait_for(run.child.communicate(), 30)
+    output, _ = await asyncio.wait_for(run.child.communicate(), PATIENCE_SECONDS)
     return output.decode()
 
 
@@ -103,13 +107,13 @@ async def command(run: Run, *arguments: str) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
-    output, _ = await asyncio.wait_for(child.communicate(), 30)
+    output, _ = await asyncio.wait_for(child.communicate(), PATIENCE_SECONDS)
     assert child.returncode == 0, output.decode()
     return output.decode()
 
 
 async def get(run: Run, path: str = "") -> Any:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=PATIENCE_SECONDS) as client:
         response = await client.get(run.demo.devices_url + path)
     assert response.status_code == 200, response.text
     return response.json()

@@ -14,11 +14,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.make_run.running import ROOT, Run, command, get
+from tests.e2e.make_run.running import PATIENCE_SECONDS, ROOT, Run, command, get
 
 NODE = ROOT / "node_modules/.bin/node"
 READY_SECONDS = 20.0  # promised, once installed, of a machine that has nothing else to do
-PATIENCE_SECONDS = 60.0  # a machine that stands still is no failure
 
 
 async def read_until(program: tuple[str, ...], wanted: bytes) -> bytes:
@@ -27,13 +26,13 @@ async def read_until(program: tuple[str, ...], wanted: bytes) -> bytes:
     assert child.stdout is not None
     printed = b""
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while wanted not in printed:
                 more = await child.stdout.read(65536)
                 assert more, f"it ended: {printed!r}"
                 printed += more
         child.send_signal(signal.SIGINT)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             assert await child.wait() == 0, "Ctrl-C did not end it in order"
     finally:
         if child.returncode is None:
@@ -42,9 +41,9 @@ async def read_until(program: tuple[str, ...], wanted: bytes) -> bytes:
     return printed
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="what other programs cost is in /proc")
 async def test_it_is_ready_as_soon_as_promised(run: Run) -> None:
-    others = os.getloadavg()[0] / (os.cpu_count() or 1)  # the other workers' tests need time, too
-    assert run.ready_seconds < READY_SECONDS * max(1.0, others)
+    assert run.ready_seconds < READY_SECONDS + run.queued_seconds
 
 
 async def test_the_card_and_its_file(run: Run) -> None:
@@ -77,7 +76,7 @@ async def test_the_card_and_its_file(run: Run) -> None:
     }
     assert (await command(run, "stack", "show", "device_id")).strip() == run.demo.device_id
     assert f"{run.demo.username}   password {run.demo.password}" in printed
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=PATIENCE_SECONDS) as client:
         body = {"username": run.demo.username, "password": run.demo.password}
         signed_in = await client.post(f"{run.demo.api_url}/api/login", json=body)
     assert signed_in.json()["user_id"] == run.demo.user_id
@@ -85,7 +84,9 @@ async def test_the_card_and_its_file(run: Run) -> None:
 
 async def test_the_operators_calls_open_with_the_cards_key(run: Run) -> None:
     key = (await command(run, "stack", "show", "operator_key")).strip()
-    async with httpx.AsyncClient(base_url=f"{run.demo.api_url}/api/operator") as client:
+    async with httpx.AsyncClient(
+        base_url=f"{run.demo.api_url}/api/operator", timeout=PATIENCE_SECONDS
+    ) as client:
         reply = await client.get("/accounts", headers={"X-Operator-Key": key})
         refused = await client.get("/accounts", headers={"X-Operator-Key": key[:-1]})
     assert [each["user_id"] for each in reply.json()["items"]] == [run.demo.user_id]
@@ -138,7 +139,7 @@ async def test_the_node_example_prints_the_body_as_sent(run: Run) -> None:
 
 
 async def test_a_user_message_reaches_the_gateway(run: Run) -> None:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=PATIENCE_SECONDS) as client:
         url = f"{run.demo.devices_url}/{run.demo.device_id}/sendjson"
         response = await client.post(url, json={"valve": "open"})
     assert response.status_code == 200, response.text
@@ -147,7 +148,7 @@ async def test_a_user_message_reaches_the_gateway(run: Run) -> None:
         assert time.monotonic() < deadline
         await asyncio.sleep(0.1)
     origin = run.demo.api_url
-    async with httpx.AsyncClient(base_url=origin) as client:
+    async with httpx.AsyncClient(base_url=origin, timeout=PATIENCE_SECONDS) as client:
         while (await client.get(response.headers["location"])).json()["state"] != "delivered":
             assert time.monotonic() < deadline
             await asyncio.sleep(0.1)
@@ -174,7 +175,7 @@ def test_what_is_wrong_is_said_in_a_line(
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE_SECONDS,
     )
     assert ended.returncode > 0
     assert not ended.stdout
