@@ -1,6 +1,7 @@
 """The use of keys: counted in memory, added up in the database by all processes."""
 
 import asyncio
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -58,6 +59,34 @@ async def test_processes_add_up(resources: Resources) -> None:
             "listGroups": 3,
         }
         assert (use.at, use.address) == (NOW + timedelta(seconds=2), "192.0.2.2")
+
+
+@dataclass(frozen=True)
+class SlowUsage(Usage):
+    """A database that takes its time to write."""
+
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    go: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def add(self, use: KeyUse) -> None:
+        self.begun.set()
+        await self.go.wait()
+        await super().add(use)
+
+
+async def test_what_is_being_written_is_counted_once(resources: Resources) -> None:
+    user_id = new_user_id()
+    slow = SlowUsage(resources.usage.container)
+    process = UsageLog(slow)
+    process.note(user_id, "k", "getDevice", "192.0.2.1", NOW)
+    written = asyncio.create_task(process.write())
+    await slow.begun.wait()
+    asked = asyncio.create_task(process.of_account(user_id))
+    process.note(user_id, "k", "getDevice", "192.0.2.1", NOW)
+    await asyncio.wait([asked], timeout=0.05)  # so long nobody answers
+    slow.go.set()
+    assert (await asked)["k"].operations["getDevice"].count == 2
+    await written
 
 
 async def test_the_last_use_is_written_when_a_process_stops(resources: Resources) -> None:

@@ -10,6 +10,7 @@ import random
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from datetime import datetime
+from weakref import WeakValueDictionary
 
 from services.api.documents.usage import KeyUse, OperationUse, together
 from services.api.store.usage import Usage
@@ -32,6 +33,8 @@ class UsageLog:
     def __init__(self, store: Usage) -> None:
         self._store = store
         self._pending: dict[str, KeyUse] = {}
+        # While a count moves to the database, nobody adds up what is there and what is here.
+        self._moving: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def note(self, user_id: str, key_id: str, operation: str, address: str, now: datetime) -> None:
         """One call with a key, from a client's address."""
@@ -45,10 +48,11 @@ class UsageLog:
 
     async def of_account(self, user_id: str) -> dict[str, KeyUse]:
         """By key: what is written, with what this process has not written yet."""
-        uses = {use.id: use for use in await self._store.of_account(user_id)}
-        for use in self._pending.values():
-            if use.user_id == user_id:
-                uses[use.id] = together(uses[use.id], use) if use.id in uses else use
+        async with self._still(user_id):
+            uses = {use.id: use for use in await self._store.of_account(user_id)}
+            for use in self._pending.values():
+                if use.user_id == user_id:
+                    uses[use.id] = together(uses[use.id], use) if use.id in uses else use
         return uses
 
     async def tidy(self, user_id: str, kept: Collection[str]) -> None:
@@ -74,19 +78,27 @@ class UsageLog:
                 raise failure
 
     async def _write_one(self, key_id: str) -> None:
-        use = self._pending.pop(key_id, None)
-        if use is None:
+        waiting = self._pending.get(key_id)
+        if waiting is None:
             return
-        written = False
-        try:
-            await self._store.add(use)
-            written = True
-        except MyMoteError as error:
-            log.warning("the use of an API key is written later: %s", error)
-        finally:
-            if not written:
-                later = self._pending.get(key_id)
-                self._pending[key_id] = together(use, later) if later else use
+        async with self._still(waiting.user_id):
+            use = self._pending.pop(key_id, None)
+            if use is None:
+                return
+            written = False
+            try:
+                await self._store.add(use)
+                written = True
+            except MyMoteError as error:
+                log.warning("the use of an API key is written later: %s", error)
+            finally:
+                if not written:
+                    later = self._pending.get(key_id)
+                    self._pending[key_id] = together(use, later) if later else use
+
+    def _still(self, user_id: str) -> asyncio.Lock:
+        """Keeps those apart who move an account's counts and who add them up."""
+        return self._moving.setdefault(user_id, asyncio.Lock())
 
 
 @asynccontextmanager
