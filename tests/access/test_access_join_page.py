@@ -22,7 +22,7 @@ async def fill_in(link: str, username: str, password: str) -> Any:
     child = await asyncio.create_subprocess_exec(
         NODE, PAGE, link, username, password, stdout=asyncio.subprocess.PIPE
     )
-    output, _ = await asyncio.wait_for(child.communicate(), 30)
+    output, _ = await asyncio.wait_for(child.communicate(), 60)
     assert child.returncode == 0
     return json.loads(output)
 

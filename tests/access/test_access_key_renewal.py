@@ -82,20 +82,18 @@ async def test_the_old_key_ends_with_the_overlap(
     new = owner.with_key(renewal.json()["api_key"])
     ends_at = datetime.fromisoformat((await owner.get(f"/account/keys/{old['id']}"))["expires_at"])
     assert ends_at <= asked_at + timedelta(seconds=1)
-    holder, valid_before, refused_after = owner.with_key(old["api_key"]), 0, 0
+    holder, refused_after = owner.with_key(old["api_key"]), False
     while not refused_after:
         began = datetime.now(UTC)
         reply = await holder.call("GET", "/devices")
         ended = datetime.now(UTC)
         assert (await new.call("GET", "/devices")).status_code == 200
         if reply.status_code == 200:
-            valid_before += 1
             assert began < ends_at
         else:
             assert_error(reply, 401)
             assert ended >= ends_at, "it ended before its overlap did"
-            refused_after += 1
-    assert valid_before
+            refused_after = True
 
 
 async def test_two_renewals_at_once_make_one_key(

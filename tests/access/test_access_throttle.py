@@ -51,7 +51,7 @@ async def test_guesses_wait_and_the_right_one_ends_the_waiting(
         await _closed_for(resources, name, timedelta(minutes=9))
         refused = await login(client, username, viewer.password)
         assert_error(refused, 429)
-        assert 530 < int(refused.headers["retry-after"]) <= 540
+        assert 480 < int(refused.headers["retry-after"]) <= 540
     name = OF_USERNAME.id_of(viewer.username)
     await _closed_for(resources, name, timedelta())
     assert (await login(client, viewer.username, viewer.password)).status_code == 200
@@ -87,7 +87,7 @@ async def test_throttles_do_not_count_with_each_other(resources: Resources) -> N
         await throttle.count_failure(resources.attempts, keys, name)
     with pytest.raises(TooMany) as refused:
         await throttle.check(resources.attempts, keys, name)
-    assert refused.value.retry_after == 3600
+    assert 3500 < (refused.value.retry_after or 0) <= 3600
     await throttle.check(resources.attempts, OF_USERNAME, name)
     await throttle.forget(resources.attempts, keys, name)
     await throttle.check(resources.attempts, keys, name)
