@@ -40,7 +40,7 @@ async def running_stack(
     stack = LocalStack.prepare(settings_on_free_ports(state_dir))
     try:
         await stack.start_azure(azure)
-        await _provision(stack)
+        await provision_database(stack)
         for name in services:
             port = free_ports(1)[0] if "-" in name else None
             await stack.start_service(name, port=port, extra=UNLIMITED)
@@ -51,7 +51,7 @@ async def running_stack(
         await stack.stop()
 
 
-async def _provision(stack: LocalStack) -> None:
+async def provision_database(stack: LocalStack) -> None:
     """As `mymote-operator provision` does, without a process that imports the SDKs anew."""
     settings = settings_of(stack)
     async with open_azure(settings) as azure:

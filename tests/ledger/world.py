@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.api.resources import open_resources
-from stack.demo import operator
 from stack.local import LocalStack
 from tests.free_ports import free_ports
 from tests.ingest.local_platform import Owner, Platform, api_settings
@@ -20,7 +19,7 @@ from tests.ledger.plan import FleetPlan, GatewayPlan
 from tests.ledger.readers import Readers
 from tests.ledger.records import Done, FleetRecord, Stored, Taken, fleet_lines, read_fleet
 from tests.ledger.stream import GROUP, read
-from tests.running_stack import settings_on_free_ports
+from tests.running_stack import provision_database, settings_on_free_ports
 
 MAKE_AT_ONCE = 8
 
@@ -146,7 +145,7 @@ async def open_world(directory: Path, setting: Setting) -> AsyncIterator[World]:
                 "MYMOTE_EMULATOR_FAULT_SEED": str(setting.seed),
             }
         )
-        await operator(stack.service_environment, "provision")
+        await provision_database(stack)
         async with open_resources(api_settings(stack)) as resources:
             platform = Platform(stack, resources)
             pairings = Pairings(resources, setting.seed)
