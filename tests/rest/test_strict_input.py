@@ -129,6 +129,15 @@ async def test_who_calls_is_asked_first(client: httpx.AsyncClient, alice: Custom
     assert_error(reply, 401)
 
 
+async def test_who_sends_no_key_is_told_where_it_goes(
+    client: httpx.AsyncClient, alice: Customer
+) -> None:
+    for user_id in (alice.user_id, "nobody"):
+        for headers in ({}, {"X-API-Key": ""}, {"Authorization": "Basic YTpi"}):
+            reply = await client.get(f"/api/user/{user_id}/-/groups", headers=headers)
+            assert "in the header X-API-Key" in assert_error(reply, 401)
+
+
 async def test_overlong_requests(client: httpx.AsyncClient, alice: Customer) -> None:
     path = await client.get(f"{alice.base}/devices/{'a' * 5000}")
     assert "path" in assert_error(path, 414)

@@ -49,6 +49,11 @@ async def identify(request: Request) -> Calling:
     if key == KEY_IN_HEADER:
         key = request.headers.get("X-API-Key", "")
     token = bearer_token(request.headers.get("Authorization", ""))
+    if not key and not token:
+        raise Unauthorized(
+            "No key was sent: where the path has '-', send it in the header X-API-Key, or a "
+            "session's token as 'Authorization: Bearer'."
+        )
     resources = opened(request)
     address = request.client.host if request.client else ""
     wrong_keys, shown = resources.limits.wrong_keys, f"{user_id} {key or token}"
