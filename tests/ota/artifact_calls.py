@@ -66,8 +66,8 @@ async def blobs_of(ota: Resources, prefix: str) -> set[str]:
 
 
 async def until(look: Callable[[], Awaitable[object]], wanted: object) -> None:
-    """Raises TimeoutError where it is not so within ten seconds."""
-    async with asyncio.timeout(10):
+    """Raises TimeoutError where it is not so within half a minute."""
+    async with asyncio.timeout(30):
         while await look() != wanted:  # noqa: ASYNC110 - of another process
             await asyncio.sleep(0.02)
 

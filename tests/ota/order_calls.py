@@ -18,7 +18,7 @@ from tests.known_secrets import keep
 
 APP = "Pump control"
 BINARY = {"Content-Type": "application/octet-stream"}
-SECONDS = 15
+SECONDS = 60
 POLL = 0.05
 
 

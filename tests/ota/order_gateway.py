@@ -12,7 +12,7 @@ import paho.mqtt.client as mqtt
 
 from tests.device_client import device_client
 
-SECONDS = 15
+SECONDS = 60
 _DESIRED = "$iothub/twin/PATCH/properties/desired/"
 
 

@@ -34,7 +34,7 @@ async def x400(stack: LocalStack, device: Manufactured, tmp_path: Path) -> Async
     gateway = Gateway(settings)
     try:
         await gateway.start()
-        await gateway.until_connected(10)
+        await gateway.until_connected()
         yield gateway
     finally:
         await gateway.kill()
