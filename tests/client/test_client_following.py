@@ -31,7 +31,7 @@ async def test_each_is_shown_once_also_what_comes_late_until_ctrl_c(
 
     async def shown() -> str:
         assert child.stdout is not None
-        line = await asyncio.wait_for(child.stdout.readline(), 20)
+        line = await asyncio.wait_for(child.stdout.readline(), 60)
         identity: str = json.loads(line)["id"]
         return identity
 
@@ -43,5 +43,5 @@ async def test_each_is_shown_once_also_what_comes_late_until_ctrl_c(
     after = await put_notifications(resources, customer.user_id, 1, enqueued_at=newer)
     assert await shown() == after[0].id
     child.send_signal(signal.SIGINT)
-    rest, errors = await asyncio.wait_for(child.communicate(), 20)
+    rest, errors = await asyncio.wait_for(child.communicate(), 60)
     assert (child.returncode, rest, errors) == (130, b"", b"")

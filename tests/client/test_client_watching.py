@@ -246,9 +246,9 @@ async def test_ctrl_c_ends_the_watching_and_not_the_job(tmp_path: Path) -> None:
             stderr=subprocess.PIPE,
         )
         assert child.stdout is not None
-        await asyncio.wait_for(child.stdout.readline(), 20)
+        await asyncio.wait_for(child.stdout.readline(), 60)
         child.send_signal(signal.SIGINT)
-        _, errors = await asyncio.wait_for(child.communicate(), 20)
+        _, errors = await asyncio.wait_for(child.communicate(), 60)
     assert child.returncode == 130
     assert "The job goes on." in errors.decode()
     assert f"mymote job cancel {JOB_ID}" in errors.decode()
