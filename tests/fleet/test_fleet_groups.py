@@ -112,7 +112,7 @@ async def test_a_group_with_devices_is_deleted_only_where_they_can_go(
     url = f"{erin.base}/groups/{first}"
     refused = await client.delete(url)
     assert refused.status_code == 409
-    assert "3 devices" in refused.json()["error"]
+    assert "in this group (3)" in refused.json()["error"]
     for move_to, status in ((first, 400), ("nothing", 404), ("no id", 400)):
         assert (await client.delete(url, params={"move_to": move_to})).status_code == status
     assert (await client.delete(url, params={"move_to": second})).status_code == 200
