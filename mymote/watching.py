@@ -223,7 +223,8 @@ def _present(job: Entity, since: "RenderableType") -> "RenderableType":
     if job["state"] == "downloading":
         bar = ProgressBar(total=100, completed=job["percent"], width=BAR_WIDTH)
         cells += [bar, Text(f"{job['percent']:3} %")]
-    awaited = outlook(job)
+    # Beside a bar that moves there is no need of it, and no room.
+    awaited = "" if job["state"] == "downloading" else outlook(job).partition(";")[0]
     why = text.line(job["reason"]) or (f"waits for {awaited}" if awaited else "")
     row.add_row(*cells, since, Text(why, style="dim"))
     return row

@@ -91,7 +91,10 @@ async def upload_version(
     with stores.uploading.one_of(user_id):
         binary = await read()
         if await stores.apps.has_version(user_id, app_id, binary.version):
-            raise Conflict("This app has this version already; a version never changes.")
+            raise Conflict(
+                f"This app has the version {binary.version} already, and a version never changes; "
+                "give this one another number."
+            )
         return await stores.ota.upload_version(user_id, app_id, binary)
 
 

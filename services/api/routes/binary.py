@@ -174,7 +174,10 @@ def _described(given: dict[str, str], filename: str, *, firmware: bool) -> dict[
     """The fields of `Binary`. Raises InvalidRequest."""
     name, note = given.get("name", filename), given.get("note", "")
     if not re.fullmatch(VERSION_PATTERN, given.get("version", "")):
-        raise InvalidRequest('Say the version: "a.b.c", each 0 to 255, such as version=1.4.0.')
+        raise InvalidRequest(
+            'Say the version: "a.b.c", each 0 to 255, such as version=1.4.0; in a form, before the '
+            "file."
+        )
     if firmware and not re.fullmatch(_TYPE, given.get("type", "")):
         raise InvalidRequest("Say the type of gateway that it is for, such as type=X400.")
     if len(name) > MAX_NAME or len(note) > MAX_NOTE:
