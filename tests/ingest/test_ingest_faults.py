@@ -97,7 +97,7 @@ async def test_killed_between_any_two_steps(platform: Platform, ingest: Resource
     _, gateways = await fleet(platform)
     events = made_stream(gateways, rng)
     stream = f"killed-{seed}/0"
-    fault = Fault(rng, at_least_every=10)
+    fault = Fault(rng, at_least_every=12)
     while True:
         pipeline, _ = message_path(SETTINGS, mortal(ingest.stores, fault))
         partition = pipeline.partition(stream)

@@ -144,7 +144,7 @@ async def test_killed_amid_a_hand_over(platform: Platform, ingest: Resources) ->
     await platform.unpair(gateway, owner)
     await platform.pair(gateway, second)
     stream.add(gateway)
-    fault = Fault(random.Random(seed), at_least_every=10)
+    fault = Fault(random.Random(seed), at_least_every=20)
     while True:
         pipeline, tending = message_path(SETTINGS, mortal(ingest.stores, fault))
         partition = pipeline.partition(stream.name)

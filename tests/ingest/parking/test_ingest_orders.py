@@ -134,7 +134,7 @@ async def test_killed_while_orders_are_carried_out_to_a_queue_that_refuses_at_ti
     owner, gateway, stream = await above_the_quota(platform, ingest)
     for document in await parked(platform, owner.user_id, "over_quota"):
         await order(platform, document)
-    fault = Fault(rng, at_least_every=10)
+    fault = Fault(rng, at_least_every=15)
     while left := await orders_left(platform, stream):
         pipeline, tending = message_path(SETTINGS, mortal(ingest.stores, fault))
         partition = pipeline.partition(stream.name)
