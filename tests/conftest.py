@@ -1,6 +1,8 @@
 """How the tests share the machine."""
 
+import contextlib
 import gc
+import importlib
 import os
 import signal
 import sys
@@ -45,15 +47,35 @@ TESTS = Path(__file__).parent
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_collection() -> Generator[None, object, object]:
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """Half a million objects are imported and stay: to look for garbage among them while they
     become more takes each worker a quarter of the time, and later each look at all of them."""
     gc.disable()
     try:
+        if "PYTEST_XDIST_WORKER" in os.environ:
+            _import_in_turn(session.config.args)
         return (yield)
     finally:
         gc.freeze()
         gc.enable()
+
+
+def _import_in_turn(arguments: list[str]) -> None:
+    """Each worker begins with modules of its own. In a fresh clone, all would compile all of them
+    in the same order, which takes all workers together twice the CPU time."""
+    roots = [Path(each.partition("::")[0]).absolute() for each in arguments]
+    files = sorted(
+        file
+        for root in roots
+        if root.is_relative_to(TESTS)
+        for file in ([root] if root.is_file() else root.rglob("test_*.py"))
+    )
+    worker, workers = (os.environ[f"PYTEST_XDIST_WORKER{end}"] for end in ("", "_COUNT"))
+    first = int(worker.removeprefix("gw")) * len(files) // int(workers)
+    for file in files[first:] + files[:first]:
+        module = file.relative_to(TESTS.parent).with_suffix("")
+        with contextlib.suppress(Exception):  # the collection says what is wrong
+            importlib.import_module(".".join(module.parts))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
