@@ -29,6 +29,7 @@ class AppVersionDocument(BaseModel):
     user_id: str
     kind: Literal["version"] = "version"
     app_id: str
+    app_name: str = ""  # the app's at the upload: the signature has it
     name: str
     version: str  # "a.b.c", each 0 to 255
     note: str = ""

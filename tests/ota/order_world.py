@@ -254,7 +254,7 @@ class MemoryInstallables:
     async def of_job(self, job: Job) -> Installable | None:
         return await self.app_version(job.user_id, job.app_id, job.artifact_id)
 
-    def signature(self, _job: Job, _found: Installable) -> str:
+    def signature(self, _found: Installable, _name: str) -> str:
         return "signed"
 
 
@@ -359,6 +359,7 @@ def _document(version: str) -> AppVersionDocument:
         id=version,
         user_id="u1",
         app_id="app",
+        app_name=APP,
         name="pump.bin",
         version=version,
         created_at=START,

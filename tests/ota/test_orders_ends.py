@@ -3,12 +3,16 @@
 Waits of minutes and days pass by a clock: the test looks at the job itself, as the service would.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 
 import httpx
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.api.logic import pairing
 from services.api.logic.manufacturing import Manufactured
+from services.ota.logic import reasons
+from services.ota.logic.signing import Signable, Signer, SigningKey
 from services.ota.logic.worker import Worker
 from services.ota.resources import Resources
 from shared.schemas.jobs import Job, JobState
@@ -254,6 +258,42 @@ async def test_what_is_being_deleted_is_not_ordered_and_what_is_ordered_is_not_d
     assert etag is not None
     await orders.app(device.device_id, status=404)
     await ota.stores.apps.replace_version(held.version, etag)
+
+
+async def test_what_was_changed_since_its_upload_is_not_signed_for_a_gateway(
+    orders: Orders, ota: Resources, device: Manufactured
+) -> None:
+    """Somebody who can write the database, and has no key, puts another file's hash there."""
+    job = await _stands_in_the_twin(orders, await orders.app(device.device_id))
+    held = await ota.stores.apps.version(orders.shelf.user_id, job.artifact_id)
+    assert held is not None
+    changed = held.version.model_copy(update={"sha256": "ab" * 32})
+    etag = await ota.stores.apps.replace_version(changed, held.etag)
+    assert etag is not None
+    await orders.app(device.device_id, status=409)
+    # The order is to be written again.
+    await ota.hub.patch_twin(device.device_id, desired={"ota_app": None})
+    await _look(orders, job, timedelta())
+    job = await orders.tidied(job.id, JobState.FAILED)
+    assert job.reason == reasons.UNSIGNED
+    await ota.stores.apps.replace_version(held.version, etag)
+
+
+async def test_an_order_is_signed_by_todays_key_under_the_apps_name_of_today(
+    orders: Orders, ota: Resources
+) -> None:
+    app_id, version = orders.shelf.app_id, orders.shelf.versions["1.0.0"]
+    forerunner = SigningKey(Ed25519PrivateKey.generate())
+    rotated = Signer([forerunner, *ota.signer.keys])
+    installables = replace(ota.worker.stores.installables, signer=rotated)
+    found = await installables.app_version(orders.shelf.user_id, app_id, version.id)
+    assert found is not None
+    signature = installables.signature(found, "Pump control 2")
+    signable = Signable("app", "Pump control 2", "1.0.0", version.size, version.sha256)
+    assert signature is not None
+    assert forerunner.made(signature, signable.text)
+    without = replace(installables, signer=Signer([forerunner]))
+    assert without.signature(found, found.name) is None
 
 
 async def _put_off(orders: Orders, job: Job) -> None:

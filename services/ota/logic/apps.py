@@ -224,6 +224,7 @@ def _document(
         id=new.id,
         user_id=new.user_id,
         app_id=new.app_id,
+        app_name=app_name,
         name=new.name,
         version=new.version,
         note=new.note,

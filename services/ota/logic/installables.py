@@ -1,7 +1,7 @@
 """What can be ordered to a device, be it a version of an app or a firmware."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.ota.logic.signing import Signable, Signer
 from services.ota.store.apps import Apps
@@ -20,6 +20,13 @@ class Installable:
     name: str
     type: str
     document: AppVersionDocument | FirmwareDocument
+
+    @property
+    def signed_name(self) -> str:
+        """The name that the signature of the upload has."""
+        if isinstance(self.document, FirmwareDocument):
+            return self.document.name
+        return self.document.app_name
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,16 @@ class Installables:
             return await self.firmware_version(job.artifact_id)
         return await self.app_version(job.user_id, job.app_id, job.artifact_id)
 
-    def signature(self, job: Job, found: Installable) -> str:
-        """Base64, by a key of today's, of what the job says."""
-        signable = Signable(job.kind.value, job.name, job.version, job.size, job.sha256)
-        return self.signer.current(signable, found.document.signature)
+    def signature(self, found: Installable, name: str) -> str | None:
+        """Base64, by the first key, of `found` under `name`, which an app may have changed.
+
+        None where no key of today's signed it at its upload: its document was changed since, or
+        that key was taken away.
+        """
+        document = found.document
+        uploaded = Signable(
+            found.kind.value, found.signed_name, document.version, document.size, document.sha256
+        )
+        if not self.signer.made(uploaded, document.signature):
+            return None
+        return self.signer.sign(replace(uploaded, name=name))

@@ -68,6 +68,8 @@ async def _order(worker: Worker, order: Order, found: Installable | None) -> Job
         if again is not None:
             return again
         raise _gone()
+    if worker.stores.installables.signature(found, found.name) is None:
+        raise Conflict(reasons.UNSIGNED)
     job = await _make(worker, order, found)
     # Whoever deletes marks the artifact first and looks for jobs then; here it is the other way
     # round, so that one of the two sees the other.

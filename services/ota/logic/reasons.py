@@ -9,6 +9,10 @@ EXPIRED_ADDRESS = "The download's address had expired; the gateway gets a new on
 WAITS_FOR_VERSION = "The gateway says that it is installed; it has yet to report the new version."
 UNPAIRED = "The gateway was unpaired."
 GONE = "What was to be installed was deleted; upload it again and order that."
+UNSIGNED = (
+    "No key of the platform's has signed this file as it is kept now; upload it again under a new "
+    "version and order that."
+)
 UNKNOWN_DEVICE = "IoT Hub does not know this gateway; ask the platform's operator to register it."
 
 ORDER_AGAIN = "Order it again"

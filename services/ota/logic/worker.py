@@ -21,7 +21,7 @@ from services.ota import metrics
 from services.ota.logic import job_rules as rules
 from services.ota.logic import reasons, tickets
 from services.ota.logic.endings import entry_of
-from services.ota.logic.installables import Installable, Installables
+from services.ota.logic.installables import Installables
 from services.ota.logic.job_limits import Limits
 from services.ota.logic.job_rules import Seen
 from services.ota.logic.ownership import is_still_theirs
@@ -184,9 +184,12 @@ class Worker:
         job = rules.ordered(job, seen, now, self.limits)
         if rules.needs_order(job, seen):
             found = await self.stores.installables.of_job(job)
-            if found is not None:
-                return await self._send(held, job, twin, found)
-            job = rules.ended(job, JobState.CANCELLED, reasons.GONE, now)
+            if found is None:
+                job = rules.ended(job, JobState.CANCELLED, reasons.GONE, now)
+            elif signature := self.stores.installables.signature(found, job.name):
+                return await self._send(held, job, twin, signature)
+            else:
+                job = rules.ended(job, JobState.FAILED, reasons.UNSIGNED, now)
         if job.state in ENDS:
             return await self._end(held, job, twin, theirs=True)
         return await self._write(held, rules.scheduled(job, now, self.limits)) is not None
@@ -206,7 +209,7 @@ class Worker:
             heard_at=twin.heard_at,
         )
 
-    async def _send(self, held: Held, job: Job, twin: DeviceTwin, found: Installable) -> bool:
+    async def _send(self, held: Held, job: Job, twin: DeviceTwin, signature: str) -> bool:
         """Have the desired property be what the job says."""
         now = self.clock()
         written = await self._write(held, rules.claimed(job, now))
@@ -220,7 +223,7 @@ class Worker:
             "size": job.size,
             "md5": job.md5,
             "sha256": job.sha256,
-            "signature": self.stores.installables.signature(job, found),
+            "signature": signature,
         }
         if not await self._patch(job, order, twin):
             return False
