@@ -66,7 +66,9 @@ async def load_or_make(path: Path, endpoints: Endpoints, environment: dict[str, 
     """
     earlier = load(path)
     made = asdict(earlier) if earlier else {}
-    if not made.get("password"):
+    if made.get("password"):
+        await operator(environment, "provision")  # a newer checkout may want other indexes
+    else:
         made = await _make(environment, made)
     queue = _lead_to(endpoints.servicebus, made["queue_connection_string"])
     device = _lead_to(f"HostName={endpoints.settings.hostname}", made["device_connection_string"])
