@@ -6,7 +6,6 @@ command.
 
 import asyncio
 import json
-import multiprocessing
 import os
 import sys
 import tempfile
@@ -16,9 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from stack.local import LocalStack
-
-_processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["services.api.operator.cli"])
+from tests.forked import processes
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,7 @@ def _run(
     with tempfile.TemporaryDirectory() as name:
         answers, output, errors = (Path(name, each) for each in ("input", "output", "errors"))
         answers.write_text(given)
-        child = _processes.Process(
+        child = processes.Process(
             target=_command, args=(arguments, environment, answers, output, errors), daemon=True
         )
         child.start()

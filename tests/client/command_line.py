@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import io
 import json
-import multiprocessing
 import os
 import re
 import sys
@@ -24,12 +23,8 @@ from mymote.cli import main
 from stack.local import LocalStack
 from tests.api.customers import Customer
 from tests.client import child
+from tests.forked import processes
 from tests.known_secrets import keep_named
-
-_processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(
-    ["mymote.cli", "mymote.api", "mymote.queue", "tests.client.child"]
-)
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -112,7 +107,7 @@ def _forked(
     with tempfile.TemporaryDirectory() as name:
         paths = [Path(name, each) for each in ("input", "output", "errors")]
         paths[0].write_text(stdin)
-        process = _processes.Process(
+        process = processes.Process(
             target=child.run, args=(arguments, environment, paths, columns, folder), daemon=True
         )
         process.start()
