@@ -6,22 +6,19 @@ Counted in the memory of one process: where several serve the same, each grants 
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv6Address, ip_address
-
-from limits import RateLimitItemPerMinute
-from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
 from shared.errors import TooMany
 
+MINUTE = 60  # seconds
 SHARED_IPV6_BITS = 64  # what one subscriber usually has
 STRANGERS = 8192  # that are told apart; more would fill the memory
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What is left of a minute's calls; `reset` is the time until all are back, in seconds."""
+    """What is left of a minute's calls; `reset` is the time until there are more, in seconds."""
 
     limit: int
     remaining: int
@@ -42,38 +39,44 @@ class RateLimit:
 
     Counted by minutes of the clock; of the minute before, that share counts which is not over for
     longer than a minute. So twice as many may come around a minute's turn. `what` is counted; the
-    refusal names it.
+    refusal names it. It keeps who called in these two minutes, and looks at no others: a call
+    costs the same however many call.
     """
 
     def __init__(self, per_minute: int, what: str = "calls") -> None:
-        self._item = RateLimitItemPerMinute(per_minute)
-        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._per_minute = per_minute
         self._what = what
+        self._minute = 0.0
+        self._counts: dict[str, int] = {}
+        self._before: dict[str, int] = {}
 
-    async def spend(self, who: str) -> Budget:
+    def spend(self, who: str) -> Budget:
         """Count one. Raises TooMany, and then it does not count."""
-        granted = await self._limiter.hit(self._item, who)
-        budget = await self._budget(who)
-        if not granted:
-            raise self._too_many(budget)
+        budget = self.require_room(who)
+        self._counts[who] = self._counts.get(who, 0) + 1
+        return replace(budget, remaining=budget.remaining - 1)
+
+    def require_room(self, who: str) -> Budget:
+        """Count nothing. Raises TooMany where one more would be too many."""
+        budget = self._budget(who)
+        if not budget.remaining:
+            raise TooMany(
+                f"These are more than {budget.limit} {self._what} a minute; wait {budget.reset} s, "
+                "as Retry-After says.",
+                retry_after=budget.reset,
+            )
         return budget
 
-    async def require_room(self, who: str) -> None:
-        """Count nothing. Raises TooMany where one more would be too many."""
-        if not await self._limiter.test(self._item, who):
-            raise self._too_many(await self._budget(who))
-
-    async def _budget(self, who: str) -> Budget:
-        reset_at, remaining = await self._limiter.get_window_stats(self._item, who)
-        reset = max(1, math.ceil(reset_at - time.time()))
-        return Budget(self._item.amount, remaining, reset)
-
-    def _too_many(self, budget: Budget) -> TooMany:
-        return TooMany(
-            f"These are more than {budget.limit} {self._what} a minute; wait {budget.reset} s, "
-            "as Retry-After says.",
-            retry_after=budget.reset,
-        )
+    def _budget(self, who: str) -> Budget:
+        minute, second = divmod(time.time(), MINUTE)
+        if minute != self._minute:
+            self._before = self._counts if minute == self._minute + 1 else {}
+            self._counts, self._minute = {}, minute
+        left, before = MINUTE - second, self._before.get(who, 0)
+        counted = math.floor(before * left / MINUTE) + self._counts.get(who, 0)
+        wait = left % (MINUTE / before) if before else left  # until one less counts
+        reset = max(1, math.ceil(wait))
+        return Budget(self._per_minute, max(0, self._per_minute - counted), reset)
 
 
 def address_group(address: str) -> str:

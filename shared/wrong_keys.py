@@ -21,15 +21,15 @@ class WrongKeys:
     limit: RateLimit
     _right: OrderedDict[bytes, None] = field(default_factory=OrderedDict, repr=False)
 
-    async def require_room(self, address: str, key: str) -> None:
+    def require_room(self, address: str, key: str) -> None:
         """Before `key` is looked up. Raises TooMany."""
         if _hash(key) not in self._right:
-            await self.limit.require_room(stranger(address))
+            self.limit.require_room(stranger(address))
 
-    async def was_wrong(self, address: str, key: str) -> None:
+    def was_wrong(self, address: str, key: str) -> None:
         """Count it. Raises TooMany where others at the same time were too many already."""
         self._right.pop(_hash(key), None)
-        await self.limit.spend(stranger(address))
+        self.limit.spend(stranger(address))
 
     def was_right(self, key: str) -> None:
         """Have it looked up from now on, whatever else comes from its address."""

@@ -32,6 +32,7 @@ from services.ota.store.uploads import Uploads
 from shared.clients import AzureClients, open_azure
 from shared.database import APPS, AUDIT, DEVICES, FIRMWARE, GATEWAYS, JOBS, TIMELINE, UPLOADS
 from shared.iothub import IotHub, open_iot_hub
+from shared.rate_limit import RateLimit
 from shared.wrong_keys import new_wrong_keys
 
 
@@ -100,7 +101,7 @@ async def open_resources(settings: OtaSettings) -> AsyncIterator[Resources]:
             refusals=Refusals(
                 Audit(database.get_container_client(AUDIT.name)),
                 documents,
-                settings.ota_refusals_per_minute,
+                RateLimit(settings.ota_refusals_per_minute),
             ),
             worker=Worker(
                 jobs,

@@ -10,6 +10,7 @@ import pytest
 from services.ota.logic.refusals import Concerned, Refused
 from services.ota.resources import Resources
 from services.ota.store.audit import Audit
+from shared.rate_limit import RateLimit
 from shared.schemas.audit import PLATFORM
 from stack.local import LocalStack
 from tests.ota.served_files import records
@@ -51,11 +52,11 @@ async def test_strangers_fill_the_audit_log_slowly_and_what_is_left_out_is_count
     ota: Resources,
 ) -> None:
     began = time.time()
-    refusals = replace(ota.refusals, per_minute=2)
+    refusals = replace(ota.refusals, limit=RateLimit(2))
     for _ in range(7):
         await refusals.note(Refused(404, "no", Concerned("test-flood")), "203.0.113.7")
     assert len(await records(ota, PLATFORM, "test-flood", began)) == 2
-    refusals.per_minute = 1000  # as if a minute had passed
+    refusals.limit = RateLimit(1000)  # as if a minute had passed
     await refusals.note(Refused(404, "no", Concerned("test-flood")), "203.0.113.7")
     last = (await records(ota, PLATFORM, "test-flood", began))[-1]
     assert (last.targets, last.address) == ({"left_out": "5"}, "203.0.113.7")
@@ -76,7 +77,7 @@ async def test_what_could_not_be_written_is_counted(ota: Resources) -> None:
 @pytest.mark.usefixtures("_within_a_minute")
 async def test_what_strangers_fill_the_log_with_hides_nothing_else(ota: Resources) -> None:
     began = time.time()
-    refusals = replace(ota.refusals, per_minute=1)
+    refusals = replace(ota.refusals, limit=RateLimit(1))
     flood, other = Concerned("test-flood-2"), Concerned("test-other")
     for who in (flood, flood, replace(flood, proven=True), flood, other):
         await refusals.note(Refused(404, "no", who), "203.0.113.7")

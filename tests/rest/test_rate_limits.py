@@ -1,6 +1,5 @@
 """How many calls a minute are answered."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import count
@@ -114,25 +113,65 @@ async def test_wrong_keys_count_for_their_address_and_harm_nobody_else(
     assert_error(await limited.get(wrong, headers=at(next(addresses))), 401)
 
 
-async def test_a_burst_is_counted_exactly(clock: list[float]) -> None:
+def test_calls_are_counted_exactly(clock: list[float]) -> None:
     limit = RateLimit(100)
-    outcomes = await asyncio.gather(*(limit.spend("a") for _ in range(150)), return_exceptions=True)
-    assert sum(isinstance(one, TooMany) for one in outcomes) == 50
-    assert (await limit.spend("b")).remaining == 99
+    assert [limit.spend("a").remaining for _ in range(100)] == list(reversed(range(100)))
+    for _ in range(50):
+        with pytest.raises(TooMany):
+            limit.spend("a")
+    assert limit.spend("b").remaining == 99
 
 
-async def test_after_retry_after_a_call_is_answered(clock: list[float]) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "granted"), [(59, 0), (61, 1), (90, 30), (119, 59), (120, 60), (180, 60), (-60, 60)]
+)
+def test_of_the_minute_before_counts_what_is_not_over(
+    clock: list[float], seconds: int, granted: int
+) -> None:
+    clock[0] -= clock[0] % 60
     limit = RateLimit(60)
     for _ in range(60):
-        await limit.spend("a")
+        limit.spend("a")
+    clock[0] += seconds
+    for _ in range(granted):
+        limit.spend("a")
     with pytest.raises(TooMany) as refused:
-        await limit.spend("a")
+        limit.spend("a")
+    clock[0] += refused.value.retry_after or 0
+    clock[0] += 0.001
+    limit.spend("a")
+
+
+def test_a_call_costs_the_same_however_many_call() -> None:
+    few, many = RateLimit(10**6), RateLimit(10**6)
+    for number in range(10_000):
+        many.spend(str(number))
+
+    def cost(limit: RateLimit) -> float:
+        """CPU seconds of a hundred calls, the least of ten tries."""
+        tries = []
+        for _ in range(10):
+            began = time.thread_time()
+            for _ in range(100):
+                limit.spend("me")
+            tries.append(time.thread_time() - began)
+        return min(tries)
+
+    assert cost(many) < 5 * cost(few)
+
+
+def test_after_retry_after_a_call_is_answered(clock: list[float]) -> None:
+    limit = RateLimit(60)
+    for _ in range(60):
+        limit.spend("a")
+    with pytest.raises(TooMany) as refused:
+        limit.spend("a")
     wait = refused.value.retry_after
     assert wait is not None
     assert 1 <= wait <= 60
     assert "wait" in str(refused.value)
     clock[0] += wait
-    await limit.spend("a")
+    limit.spend("a")
 
 
 @pytest.mark.parametrize(

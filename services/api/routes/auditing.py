@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect
 
 from services.api.logic.audit import Act, actor_of, record
 from services.api.logic.ids import is_device_id
-from services.api.routes.dependencies import Calling, opened
+from services.api.routes.dependencies import Calling, client_address, opened
 from shared.errors import MyMoteError
 from shared.recorder import CLIENT_GONE
 
@@ -53,11 +53,6 @@ async def audited(
             replayed=replayed,
         )
         await record(resources.audit, resources.timeline, act)
-
-
-def client_address(request: Request) -> str:
-    """Where the call comes from; "" where that is unknown."""
-    return request.client.host if request.client else ""
 
 
 def _status_of(error: Exception) -> int:

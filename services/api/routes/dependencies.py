@@ -27,6 +27,11 @@ def opened(request: Request) -> Resources:
 Opened = Annotated[Resources, Depends(opened)]
 
 
+def client_address(request: Request) -> str:
+    """Where the call comes from; "" where that is unknown."""
+    return request.client.host if request.client else ""
+
+
 @dataclass(frozen=True)
 class Calling:
     """Who calls: the account, and whoever does it for the account."""
@@ -55,16 +60,16 @@ async def identify(request: Request) -> Calling:
             "session's token as 'Authorization: Bearer'."
         )
     resources = opened(request)
-    address = request.client.host if request.client else ""
+    address = client_address(request)
     wrong_keys, shown = resources.limits.wrong_keys, f"{user_id} {key or token}"
-    await wrong_keys.require_room(address, shown)
+    wrong_keys.require_room(address, shown)
     try:
         if token and not key:
             found = await person_of(resources.sessions, resources.accounts, user_id, token)
         else:
             found = await authenticate(resources.accounts, user_id, key, datetime.now(UTC))
     except Unauthorized:
-        await wrong_keys.was_wrong(address, shown)
+        wrong_keys.was_wrong(address, shown)
         raise
     wrong_keys.was_right(shown)
     caller = Calling(*found)
@@ -83,9 +88,12 @@ def admit(request: Request, caller: Calling, operation: str) -> None:
     """Let the caller make this call, and note the use of its key. Raises Forbidden."""
     access.require(caller.principal, operation)
     if caller.principal.kind == "key":
-        address = request.client.host if request.client else ""
         opened(request).key_uses.note(
-            caller.user_id, caller.principal.id, operation, address, datetime.now(UTC)
+            caller.user_id,
+            caller.principal.id,
+            operation,
+            client_address(request),
+            datetime.now(UTC),
         )
 
 

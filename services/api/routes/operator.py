@@ -28,8 +28,7 @@ from services.api.logic.ids import check_user_id, new_device_key, new_user_id
 from services.api.logic.intervals import current
 from services.api.logic.key_views import new_key_view
 from services.api.logic.manufacturing import Manufactured, manufacture
-from services.api.routes.auditing import client_address
-from services.api.routes.dependencies import Opened
+from services.api.routes.dependencies import Opened, client_address
 from services.api.routes.errors import refusals
 from services.api.routes.join import link_of
 from services.api.routes.operator_access import operator_router

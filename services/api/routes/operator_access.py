@@ -41,5 +41,5 @@ async def _require_operator(request: Request) -> None:
         )
     given = request.headers.get(HEADER, "")
     if not hmac.compare_digest(given.encode(), key.get_secret_value().encode()):
-        await spend_as_stranger(request)
+        spend_as_stranger(request)
         raise Unauthorized(f"This needs the operator's key in the header {HEADER}.")

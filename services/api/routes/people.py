@@ -16,8 +16,7 @@ from services.api.entities.people import (
 )
 from services.api.logic import invitations, people
 from services.api.logic.audit import Act, Actor, record
-from services.api.routes.auditing import client_address
-from services.api.routes.dependencies import Caller, Opened
+from services.api.routes.dependencies import Caller, Opened, client_address
 from services.api.routes.errors import refusals
 from services.api.routes.etags import IfMatch, set_etag
 from services.api.routes.join import link_of

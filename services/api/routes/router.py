@@ -6,8 +6,15 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
-from services.api.routes.auditing import audited, client_address
-from services.api.routes.dependencies import PREFIX, Calling, admit, identify, opened
+from services.api.routes.auditing import audited
+from services.api.routes.dependencies import (
+    PREFIX,
+    Calling,
+    admit,
+    client_address,
+    identify,
+    opened,
+)
 from services.api.routes.idempotency import is_idempotent, once
 from services.api.routes.json_body import with_json
 from services.api.routes.query import check_query, query_forms
@@ -43,7 +50,7 @@ class PublicRoute(StrictRoute):
         answer = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
-            await spend_as_stranger(request)
+            spend_as_stranger(request)
             return await answer(request)
 
         return handle
@@ -72,7 +79,7 @@ class CustomerRoute(StrictRoute):
 
         async def handle(request: Request) -> Response:
             caller = await _identified(request)
-            await _spend(request, caller)
+            _spend(request, caller)
             return await audited(request, caller, operation, permitted)
 
         return handle
@@ -93,19 +100,19 @@ async def _identified(request: Request) -> Calling:
         return await identify(request)
     except Unauthorized:
         # Only what fails counts: others behind the same address must not suffer.
-        await spend_as_stranger(request)
+        spend_as_stranger(request)
         raise
 
 
-async def _spend(request: Request, caller: Calling) -> None:
+def _spend(request: Request, caller: Calling) -> None:
     limits = opened(request).limits
     who = f"{caller.user_id} {caller.principal.kind} {caller.principal.id}"
-    budget = await limits.calls.spend(who)
+    budget = limits.calls.spend(who)
     if request.method != "GET":
-        budget = await limits.writes.spend(who)
+        budget = limits.writes.spend(who)
     request.state.reply_headers = budget.headers
 
 
-async def spend_as_stranger(request: Request) -> None:
+def spend_as_stranger(request: Request) -> None:
     """Count a call that nobody vouches for. Raises TooMany."""
-    await opened(request).limits.strangers.spend(stranger(client_address(request)))
+    opened(request).limits.strangers.spend(stranger(client_address(request)))

@@ -16,8 +16,7 @@ from services.api.entities.sessions import (
 )
 from services.api.logic import sessions, signing_in
 from services.api.logic.signing_in import Client, SignInFailed
-from services.api.routes.auditing import client_address
-from services.api.routes.dependencies import Caller, Opened
+from services.api.routes.dependencies import Caller, Opened, client_address
 from services.api.routes.errors import refusals
 from services.api.routes.paging import DEFAULT_PAGE, Cursor, Limit
 from services.api.routes.router import customer_router, public_router

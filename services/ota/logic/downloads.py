@@ -85,11 +85,11 @@ class Downloads:
                 who,
             )
         shown = f"{filepath} {key}"
-        await self.wrong_keys.require_room(address, shown)
+        self.wrong_keys.require_room(address, shown)
         found = await self._artifact(filepath)
         expected = found.download_key.encode() if found else b""
         if not hmac.compare_digest(key.encode(errors="replace"), expected) or found is None:
-            await self.wrong_keys.was_wrong(address, shown)
+            self.wrong_keys.was_wrong(address, shown)
             raise Refused(
                 404,
                 "There is no file of this path and key. Take filepath and download_key of one app "

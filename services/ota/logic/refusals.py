@@ -7,15 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from limits import RateLimitItemPerMinute
-from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from prometheus_client import Counter
 
 from services.ota.store.audit import Audit
 from services.ota.store.downloads import DownloadDocuments
-from shared.errors import MyMoteError
+from shared.errors import MyMoteError, TooMany
 from shared.logs import correlation_id
+from shared.rate_limit import RateLimit
 from shared.schemas.audit import PLATFORM, AuditRecord
 
 log = logging.getLogger(__name__)
@@ -52,7 +50,7 @@ class Refused(MyMoteError):
 
 @dataclass
 class Refusals:
-    """Writes records, in this process `per_minute` of an operation at most, and separately of
+    """Writes records, in this process so many of an operation as `limit` grants, and separately of
     devices that proved themselves: strangers cost no more than that, and hide nothing.
 
     How many were left out stands in the next record; the metrics count all.
@@ -60,19 +58,17 @@ class Refusals:
 
     audit: Audit
     documents: DownloadDocuments
-    per_minute: int
+    limit: RateLimit
     _left_out: int = 0
-    _limiter: SlidingWindowCounterRateLimiter = field(
-        default_factory=lambda: SlidingWindowCounterRateLimiter(MemoryStorage())
-    )
 
     async def note(self, refused: Refused, address: str) -> None:
         """Write it down. What cannot be written is in the log as an error; nothing raises."""
         about = refused.concerned
         operation = about.operation
         REFUSED.labels(operation).inc()
-        limit = RateLimitItemPerMinute(self.per_minute)
-        if not await self._limiter.hit(limit, operation, str(about.proven)):
+        try:
+            self.limit.spend(f"{operation} {about.proven}")
+        except TooMany:
             self._left_out += 1
             return
         left_out, self._left_out = self._left_out, 0
