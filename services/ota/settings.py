@@ -21,8 +21,8 @@ class OtaSettings(AzureSettings, PublicSettings):
     ota_public_url: str = Field(pattern=r"^https?://[^/?#]+$")
     ota_key: SecretStr = Field(min_length=32)  # what the api proves itself with
 
-    # Ed25519 seeds, base64 of 32 bytes. The first one signs, the public keys of all are published:
-    # to rotate, put a new one in front, and take the old one away once no gateway needs it.
+    # Ed25519 seeds, base64 of 32 bytes. The first one signs, the public keys of all are published.
+    # To rotate, put a new one in front: what a key signed cannot be ordered once it is taken away.
     ota_signing_keys: list[SecretStr] = Field(min_length=1)
     ota_ticket_key: SecretStr = Field(min_length=32)  # what tickets are made with
 

@@ -271,6 +271,7 @@ async def test_what_was_changed_since_its_upload_is_not_signed_for_a_gateway(
     etag = await ota.stores.apps.replace_version(changed, held.etag)
     assert etag is not None
     await orders.app(device.device_id, status=409)
+    await orders.app(device.device_id, order_id=job.id)  # sent again, it is the job that was made
     # The order is to be written again.
     await ota.hub.patch_twin(device.device_id, desired={"ota_app": None})
     await _look(orders, job, timedelta())
@@ -294,6 +295,8 @@ async def test_an_order_is_signed_by_todays_key_under_the_apps_name_of_today(
     assert forerunner.made(signature, signable.text)
     without = replace(installables, signer=Signer([forerunner]))
     assert without.signature(found, found.name) is None
+    older = replace(found, document=version.model_copy(update={"app_name": ""}))
+    assert installables.signature(older, found.name) is not None
 
 
 async def _put_off(orders: Orders, job: Job) -> None:

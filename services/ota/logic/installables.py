@@ -26,7 +26,7 @@ class Installable:
         """The name that the signature of the upload has."""
         if isinstance(self.document, FirmwareDocument):
             return self.document.name
-        return self.document.app_name
+        return self.document.app_name or self.name  # older documents do not have it
 
 
 @dataclass(frozen=True)

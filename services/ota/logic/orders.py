@@ -63,13 +63,12 @@ async def cancel(worker: Worker, user_id: str, job_id: str, cancelled_by: str) -
 
 
 async def _order(worker: Worker, order: Order, found: Installable | None) -> Job:
-    if found is None or found.document.deleting:
+    gone = found is None or found.document.deleting
+    if found is None or gone or worker.stores.installables.signature(found, found.name) is None:
         again = await _made_before(worker, order)
         if again is not None:
             return again
-        raise _gone()
-    if worker.stores.installables.signature(found, found.name) is None:
-        raise Conflict(reasons.UNSIGNED)
+        raise _gone() if gone else Conflict(reasons.UNSIGNED)
     job = await _make(worker, order, found)
     # Whoever deletes marks the artifact first and looks for jobs then; here it is the other way
     # round, so that one of the two sees the other.
@@ -145,7 +144,7 @@ async def _superseded(
 
 
 async def _made_before(worker: Worker, order: Order) -> Job | None:
-    """The job of an order that is sent again, when what it installed is no longer there."""
+    """The job of an order that is sent again, when nothing can be ordered of it any more."""
     held = await worker.stores.jobs.get(order.user_id, order.id)
     return held.job if held is not None and held.job.device_id == order.device_id else None
 
