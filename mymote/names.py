@@ -30,8 +30,7 @@ def device_id(api: "Api", given: str) -> str:
 
 def group_id(api: "Api", given: str) -> str:
     """The id of the group that `given` means. Raises Failure where none or several are meant."""
-    groups: list[Entity] = api.call("listGroups")
-    meant = _meant(groups, given)
+    meant = _meant(api.call("listGroups"), given)
     return str(_one(meant, given, "group", "mymote group list", "id")["id"])
 
 
@@ -42,10 +41,10 @@ def app_id(api: "Api", given: str, *, create: bool = False) -> str:
     """
     if UUID.match(given):
         return given
-    found = list(api.each("listApps"))
-    if create and not any(given in (app["id"], app["name"]) for app in found):
+    meant = _meant(list(api.each("listApps")), given)
+    if create and not meant:
         return str(api.call("createApp", json={"name": given})["id"])
-    return str(_one(_meant(found, given), given, "app", "mymote app list", "id")["id"])
+    return str(_one(meant, given, "app", "mymote app list", "id")["id"])
 
 
 def job_id(api: "Api", given: str) -> str:

@@ -65,8 +65,8 @@ async def test_an_app_from_its_making_to_a_device(mymote: CommandLine, pump: Man
     (version,) = await mymote.well("app", "versions", app)
     assert (version["size"], version["sig_md5"]) == (len(BINARY), SIG_MD5)
     assert (version["name"], version["note"]) == ("pump.bin", "quieter")
-    again = await mymote(*upload)
-    assert again.status == 5  # a version never changes
+    again = await mymote(*upload[:2], app[:8], *upload[3:], "--create")
+    assert again.status == 5  # it is there, and a version never changes
     missing = await mymote("app", "upload", app, "none.bin", "--version", "1.4.1")
     assert (missing.status, "none.bin" in missing.errors) == (2, True)
     other = await mymote("app", "upload", app, "pump.hex", "--version", "1.4.1")
