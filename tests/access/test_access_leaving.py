@@ -1,9 +1,17 @@
 """What becomes of the keys and invitations of those who are gone."""
 
+from datetime import UTC, datetime, timedelta
+
 import httpx
 import pytest
 
+from services.api.logic.access import Principal
+from services.api.logic.authentication import authenticate
+from services.api.logic.invitations import create_invitation
+from services.api.logic.keys import make_key, renew_key
 from services.api.resources import Resources
+from shared.errors import Forbidden
+from shared.schemas.accounts import Role, Scope
 from tests.access.account_calls import Caller, caller_of
 from tests.access.persons import accept, join, new_password, new_username
 from tests.api.customers import Customer, new_customer
@@ -84,3 +92,50 @@ async def test_keys_of_keys(owner: Caller) -> None:
     await owner.call("DELETE", f"/account/keys/{first['id']}")
     assert await gone(owner, second["id"])
     assert not await gone(owner, (await owner.get("/account/keys"))[0]["id"])  # the operator's
+
+
+async def principal_of(resources: Resources, holder: Caller) -> Principal:
+    _, principal = await authenticate(
+        resources.accounts, holder.user_id, holder.api_key, datetime.now(UTC)
+    )
+    return principal
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("DELETE", "", None),
+        ("PATCH", "", {"scopes": ["write", "ota"]}),
+        ("POST", "/renew", {"overlap_seconds": 0}),
+    ],
+)
+async def test_a_call_that_began_before_makes_no_other_way_in(
+    resources: Resources, owner: Caller, method: str, path: str, body: object
+) -> None:
+    """Such as one whose body took its time."""
+    key = await owner.new_key("admin")
+    other = await owner.new_key("admin")
+    late = await principal_of(resources, owner.with_key(key["api_key"]))
+    assert (await owner.call(method, f"/account/keys/{key['id']}{path}", body)).is_success
+    known = await owner.get("/account/keys")
+    now, accounts = datetime.now(UTC), resources.accounts
+    with pytest.raises(Forbidden, match="any more"):
+        await make_key(
+            accounts,
+            owner.user_id,
+            name="n",
+            scopes=[Scope.READ],
+            expires_at=None,
+            by=late,
+            now=now,
+        )
+    with pytest.raises(Forbidden, match="any more"):
+        await renew_key(
+            accounts, owner.user_id, other["id"], overlap=timedelta(1), by=late, now=now
+        )
+    with pytest.raises(Forbidden, match="any more"):
+        await create_invitation(accounts, owner.user_id, role=Role.OWNER, note="", created_by=late)
+    assert {each["id"] for each in await owner.get("/account/keys")} == {
+        each["id"] for each in known
+    }
+    assert await owner.get("/invitations") == []

@@ -18,7 +18,6 @@ import pytest
 from pydantic import SecretStr
 from starlette.responses import JSONResponse, Response
 
-from services.api.logic.audit import OPERATOR
 from services.api.logic.keys import make_key
 from services.api.logic.manufacturing import Manufactured
 from services.api.resources import Resources
@@ -90,7 +89,7 @@ async def reader(resources: Resources, alice: Customer) -> Customer:
         name="reader",
         scopes=[Scope.READ],
         expires_at=None,
-        by=OPERATOR,
+        by=None,
         now=datetime.now(UTC),
     )
     return replace(alice, api_key=made.secret)

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from services.api.logic.audit import OPERATOR
 from services.api.logic.keys import make_key
 from services.api.resources import Resources
 from shared.schemas.accounts import Scope
@@ -56,7 +55,7 @@ async def limited_to(resources: Resources, customer: Customer, scope: Scope) -> 
         name=scope,
         scopes=[scope],
         expires_at=None,
-        by=OPERATOR,
+        by=None,
         now=datetime.now(UTC),
     )
     return replace(customer, api_key=made.secret)

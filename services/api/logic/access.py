@@ -6,6 +6,7 @@ Whoever calls, by API key or as a person who signed in, is a principal with scop
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Literal
 
@@ -143,10 +144,19 @@ def require(principal: Principal, operation: str) -> None:
         )
 
 
+def is_valid(key: ApiKey, now: datetime) -> bool:
+    """Whether a key that was not revoked still opens its account."""
+    return key.expires_at is None or now < key.expires_at
+
+
 def still_manages(account: Account, principal: Principal) -> bool:
     """Whether who was let in with the scope `admin` has it in the account as it is now."""
     if principal.kind == "key":
-        return any(key.id == principal.id and Scope.ADMIN in key.scopes for key in account.api_keys)
+        now = datetime.now(UTC)
+        return any(
+            key.id == principal.id and Scope.ADMIN in key.scopes and is_valid(key, now)
+            for key in account.api_keys
+        )
     return any(
         member.person_id == principal.id and Scope.ADMIN in ROLE_SCOPES[member.role]
         for member in account.members

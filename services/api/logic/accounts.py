@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from services.api.logic.account_changes import change_account
-from services.api.logic.audit import OPERATOR
 from services.api.logic.ids import check_group_id, check_user_id
 from services.api.logic.keys import make_key
 from services.api.logic.versions import require_unchanged, tag_of
@@ -79,7 +78,7 @@ async def add_key(accounts: Accounts, user_id: str, name: str) -> str:
         name=name,
         scopes=[Scope.ADMIN],
         expires_at=None,
-        by=OPERATOR,
+        by=None,
         now=datetime.now(UTC),
     )
     return made.secret

@@ -41,7 +41,7 @@ async def make_key(
         name=name,
         scopes=scopes,
         expires_at=expires_at,
-        by=OPERATOR,
+        by=None,
         now=now,
     )
     await _record(stores, user_id, "createKey", made.key.id, address)

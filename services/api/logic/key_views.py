@@ -5,7 +5,7 @@ from datetime import datetime
 from services.api.documents import usage
 from services.api.entities import keys
 from services.api.entities.keys import KeyUse, NewApiKey, OperationUse
-from services.api.logic.authentication import is_valid
+from services.api.logic.access import is_valid
 from services.api.logic.keys import MadeKey
 from shared.schemas.accounts import ApiKey
 

@@ -4,14 +4,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from services.api.logic.access import has_full_way_in, without_invitations_of
+from services.api.logic.access import (
+    Principal,
+    has_full_way_in,
+    is_valid,
+    still_manages,
+    without_invitations_of,
+)
 from services.api.logic.account_changes import change_account
-from services.api.logic.audit import Actor
-from services.api.logic.authentication import hash_key, is_valid
+from services.api.logic.audit import OPERATOR
+from services.api.logic.authentication import hash_key
 from services.api.logic.ids import new_api_key
 from services.api.logic.versions import require_unchanged, tag_of
 from services.api.store.accounts import Accounts
-from shared.errors import Conflict, InvalidRequest, NotFound
+from shared.errors import Conflict, Forbidden, InvalidRequest, NotFound
 from shared.schemas.accounts import Account, ApiKey, Scope
 
 MAX_KEYS = 50  # of an account: they are read with every call
@@ -48,16 +54,23 @@ async def make_key(
     name: str,
     scopes: Sequence[Scope],
     expires_at: datetime | None,
-    by: Actor,
+    by: Principal | None,
     now: datetime,
 ) -> MadeKey:
-    """Raises InvalidRequest, NotFound, and Conflict where the account has `MAX_KEYS`."""
+    """By the platform's operator where `by` is None.
+
+    Raises InvalidRequest, NotFound, Conflict where the account has `MAX_KEYS`, and Forbidden for
+    who was put out since their call began.
+    """
     secret = new_api_key()
     new = _new_key(secret, name, scopes, by, now)
     new.expires_at = _checked_expiry(expires_at, now)
-    await change_account(
-        accounts, user_id, lambda account: _with_keys(account, _added(account.api_keys, new, now))
-    )
+
+    def change(account: Account) -> Account:
+        _require_still_manages(account, by)
+        return _with_keys(account, _added(account.api_keys, new, now))
+
+    await change_account(accounts, user_id, change)
     return MadeKey(new, secret)
 
 
@@ -95,17 +108,19 @@ async def renew_key(
     key_id: str,
     *,
     overlap: timedelta,
-    by: Actor,
+    by: Principal | None,
     now: datetime,
 ) -> MadeKey:
     """A new key of the same name, scopes and lifetime; the old one ends after the overlap, and
     where there is none, so do the invitations made with it.
 
-    Raises NotFound, and Conflict where the key was renewed already or there are `MAX_KEYS`.
+    Raises NotFound, Conflict where the key was renewed already or there are `MAX_KEYS`, and
+    Forbidden as `make_key`.
     """
     secret = new_api_key()
 
     def change(account: Account) -> Account:
+        _require_still_manages(account, by)
         old = key_of(account, key_id)
         if any(key.id == old.replaced_by for key in account.api_keys):
             raise Conflict(
@@ -147,15 +162,22 @@ async def revoke_key(
     return await change_account(accounts, user_id, change)
 
 
-def _new_key(secret: str, name: str, scopes: Sequence[Scope], by: Actor, now: datetime) -> ApiKey:
+def _require_still_manages(account: Account, by: Principal | None) -> None:
+    if by and not still_manages(account, by):
+        raise Forbidden("You may not make keys of this account any more.")
+
+
+def _new_key(
+    secret: str, name: str, scopes: Sequence[Scope], by: Principal | None, now: datetime
+) -> ApiKey:
     return ApiKey(
         id=_id_of(secret),
         name=name,
         sha256=hash_key(secret),
         scopes=sorted(set(scopes)),
         created_at=now,
-        created_by=by.name,
-        created_by_id=by.id,
+        created_by=by.name if by else OPERATOR.name,
+        created_by_id=by.id if by else OPERATOR.id,
     )
 
 

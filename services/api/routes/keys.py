@@ -8,7 +8,6 @@ from fastapi import Depends, Path, Response
 from services.api.entities.keys import ApiKey, CreateKey, NewApiKey, RenewKey, UpdateKey
 from services.api.logic import keys
 from services.api.logic.access import maker_is_gone
-from services.api.logic.audit import actor_of
 from services.api.logic.ids import check_key_id
 from services.api.logic.key_views import key_view, new_key_view
 from services.api.resources import Resources
@@ -61,7 +60,7 @@ async def create_key(
         name=body.name,
         scopes=body.scopes,
         expires_at=body.expires_at,
-        by=actor_of(caller.principal),
+        by=caller.principal,
         now=datetime.now(UTC),
     )
     _locate(response, caller.user_id, made)
@@ -135,7 +134,7 @@ async def renew_key(
         caller.user_id,
         key_id,
         overlap=timedelta(seconds=body.overlap_seconds),
-        by=actor_of(caller.principal),
+        by=caller.principal,
         now=datetime.now(UTC),
     )
     _locate(response, caller.user_id, made)
