@@ -8,7 +8,8 @@ import pytest
 from services.api.logic.access import Principal
 from services.api.logic.authentication import authenticate
 from services.api.logic.invitations import create_invitation
-from services.api.logic.keys import make_key, renew_key
+from services.api.logic.keys import edit_key, make_key, renew_key
+from services.api.logic.people import change_role
 from services.api.resources import Resources
 from shared.errors import Forbidden
 from shared.schemas.accounts import Role, Scope
@@ -133,6 +134,12 @@ async def test_a_call_that_began_before_makes_no_other_way_in(
         await renew_key(
             accounts, owner.user_id, other["id"], overlap=timedelta(1), by=late, now=now
         )
+    with pytest.raises(Forbidden, match="any more"):
+        await edit_key(
+            accounts, owner.user_id, other["id"], {"name": "n"}, if_match=None, by=late, now=now
+        )
+    with pytest.raises(Forbidden, match="any more"):
+        await change_role(accounts, owner.user_id, "anybody", Role.OWNER, if_match=None, by=late)
     with pytest.raises(Forbidden, match="any more"):
         await create_invitation(accounts, owner.user_id, role=Role.OWNER, note="", created_by=late)
     assert {each["id"] for each in await owner.get("/account/keys")} == {

@@ -149,8 +149,14 @@ def is_valid(key: ApiKey, now: datetime) -> bool:
     return key.expires_at is None or now < key.expires_at
 
 
-def still_manages(account: Account, principal: Principal) -> bool:
-    """Whether who was let in with the scope `admin` has it in the account as it is now."""
+def require_still_manages(account: Account, by: Principal | None) -> None:
+    """Whoever was put out since their call began must not make another way in; the platform's
+    operator is None. Raises Forbidden."""
+    if by and not _still_manages(account, by):
+        raise Forbidden("You may not manage this account any more.")
+
+
+def _still_manages(account: Account, principal: Principal) -> bool:
     if principal.kind == "key":
         now = datetime.now(UTC)
         return any(

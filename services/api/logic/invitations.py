@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from services.api.documents.people import PersonDocument
-from services.api.logic.access import Principal, still_manages
+from services.api.logic.access import Principal, require_still_manages
 from services.api.logic.account_changes import change_account
 from services.api.logic.audit import OPERATOR
 from services.api.logic.passwords import Passwords, check_password
@@ -19,7 +19,7 @@ from services.api.logic.people import (
 from services.api.logic.tokens import account_of, digest, new_token
 from services.api.store.accounts import Accounts
 from services.api.store.people import People
-from shared.errors import Conflict, Forbidden, NotFound
+from shared.errors import Conflict, NotFound
 from shared.schemas.accounts import Account, Invitation, Member, Role
 
 MAX_INVITATIONS = 100  # open ones of an account: they are in its one document
@@ -76,8 +76,7 @@ async def create_invitation(
     )
 
     def change(account: Account) -> Account:
-        if created_by and not still_manages(account, created_by):
-            raise Forbidden("You may not invite anybody into this account any more.")
+        require_still_manages(account, created_by)
         still = open_invitations(account)
         if len(still) >= MAX_INVITATIONS:
             raise Conflict(

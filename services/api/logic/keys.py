@@ -8,7 +8,7 @@ from services.api.logic.access import (
     Principal,
     has_full_way_in,
     is_valid,
-    still_manages,
+    require_still_manages,
     without_invitations_of,
 )
 from services.api.logic.account_changes import change_account
@@ -17,7 +17,7 @@ from services.api.logic.authentication import hash_key
 from services.api.logic.ids import new_api_key
 from services.api.logic.versions import require_unchanged, tag_of
 from services.api.store.accounts import Accounts
-from shared.errors import Conflict, Forbidden, InvalidRequest, NotFound
+from shared.errors import Conflict, InvalidRequest, NotFound
 from shared.schemas.accounts import Account, ApiKey, Scope
 
 MAX_KEYS = 50  # of an account: they are read with every call
@@ -67,7 +67,7 @@ async def make_key(
     new.expires_at = _checked_expiry(expires_at, now)
 
     def change(account: Account) -> Account:
-        _require_still_manages(account, by)
+        require_still_manages(account, by)
         return _with_keys(account, _added(account.api_keys, new, now))
 
     await change_account(accounts, user_id, change)
@@ -81,9 +81,10 @@ async def edit_key(
     changes: dict[str, object],
     *,
     if_match: str | None,
+    by: Principal,
     now: datetime,
 ) -> ApiKey:
-    """Name, scopes or expiry. Raises InvalidRequest, NotFound, Changed, Conflict."""
+    """Name, scopes or expiry. Raises InvalidRequest, NotFound, Changed, Conflict, Forbidden."""
     expires_at = changes.get("expires_at")
     if isinstance(expires_at, datetime):
         changes = {**changes, "expires_at": _checked_expiry(expires_at, now)}
@@ -91,6 +92,7 @@ async def edit_key(
         changes = {**changes, "scopes": sorted(set(scopes))}
 
     def change(account: Account) -> Account:
+        require_still_manages(account, by)
         key = key_of(account, key_id)
         require_unchanged(if_match, version_of(key))
         edited = key.model_copy(update=changes)
@@ -120,7 +122,7 @@ async def renew_key(
     secret = new_api_key()
 
     def change(account: Account) -> Account:
-        _require_still_manages(account, by)
+        require_still_manages(account, by)
         old = key_of(account, key_id)
         if any(key.id == old.replaced_by for key in account.api_keys):
             raise Conflict(
@@ -160,11 +162,6 @@ async def revoke_key(
         return without_invitations_of(_keeping_a_way_in(account, others), key_id)
 
     return await change_account(accounts, user_id, change)
-
-
-def _require_still_manages(account: Account, by: Principal | None) -> None:
-    if by and not still_manages(account, by):
-        raise Forbidden("You may not make keys of this account any more.")
 
 
 def _new_key(

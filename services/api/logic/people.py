@@ -5,7 +5,13 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from services.api.documents.people import PersonDocument
-from services.api.logic.access import ROLE_SCOPES, has_full_way_in, without_invitations_of
+from services.api.logic.access import (
+    ROLE_SCOPES,
+    Principal,
+    has_full_way_in,
+    require_still_manages,
+    without_invitations_of,
+)
 from services.api.logic.account_changes import change_account
 from services.api.logic.sessions import end_sessions, member_of
 from services.api.logic.versions import require_unchanged, tag_of
@@ -56,14 +62,22 @@ def version_of(member: Member) -> str:
 
 
 async def change_role(
-    accounts: Accounts, user_id: str, person_id: str, role: Role, if_match: str | None
+    accounts: Accounts,
+    user_id: str,
+    person_id: str,
+    role: Role,
+    *,
+    if_match: str | None,
+    by: Principal,
 ) -> Member:
     """In force with the person's next call.
 
-    Raises NotFound, Changed, and Conflict where nobody could manage the account any more.
+    Raises NotFound, Changed, Forbidden, and Conflict where nobody could manage the account any
+    more.
     """
 
     def change(account: Account) -> Account:
+        require_still_manages(account, by)
         member = find_member(account, person_id)
         require_unchanged(if_match, version_of(member))
         changed = member.model_copy(update={"role": role})

@@ -107,6 +107,7 @@ async def update_key(
         key_id,
         body.model_dump(exclude_unset=True),
         if_match=if_match,
+        by=caller.principal,
         now=datetime.now(UTC),
     )
     set_etag(response, keys.version_of(key))

@@ -91,7 +91,12 @@ async def update_person(
     """In force with their next call. Open invitations of who is no owner any more are deleted.
     409 where nobody could manage the account any more."""
     member = await people.change_role(
-        resources.accounts, caller.user_id, person_id, body.role, if_match
+        resources.accounts,
+        caller.user_id,
+        person_id,
+        body.role,
+        if_match=if_match,
+        by=caller.principal,
     )
     set_etag(response, people.version_of(member))
     return _person(member)
