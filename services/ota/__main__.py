@@ -4,6 +4,7 @@ import sys
 
 import uvicorn
 
+from services.ota.cut_off import CutOff
 from services.ota.factory import create_app
 from services.ota.settings import OtaSettings
 from shared.logs import configure_logging
@@ -23,10 +24,11 @@ def main() -> None:
         sys.exit(str(error))
     configure_logging("ota", settings.log_level)
     uvicorn.run(
-        create_app(settings),
+        CutOff(create_app(settings)),
         host=settings.bind,
         port=settings.ota_port,
         loop="uvloop",
+        http="httptools",
         log_config=None,
         access_log=False,
         server_header=False,

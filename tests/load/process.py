@@ -28,14 +28,7 @@ def memory_mib(pid: int) -> float:
 
 def connections(pid: int, port: int) -> int:
     """Established TCP connections of a process to a port."""
-    mine = set()
-    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-        try:
-            target = os.readlink(descriptor)
-        except FileNotFoundError:  # closed meanwhile
-            continue
-        if target.startswith("socket:["):
-            mine.add(target[len("socket:[") : -1])
+    mine = _sockets(pid)
     count = 0
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
@@ -48,6 +41,22 @@ def connections(pid: int, port: int) -> int:
             ):
                 count += 1
     return count
+
+
+def sockets(pid: int) -> int:
+    """Those that a process holds, whatever their state."""
+    return len(_sockets(pid))
+
+
+def _sockets(pid: int) -> set[str]:
+    """Their inodes."""
+    found = set()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            target = os.readlink(descriptor)
+            if target.startswith("socket:["):
+                found.add(target[len("socket:[") : -1])
+    return found
 
 
 def queued_seconds(pid: int) -> float:

@@ -25,6 +25,8 @@ from shared.errors import Forbidden, TooMany, Unavailable
 from shared.schemas.jobs import JobState
 from stack.local import LocalStack
 from tests.api.customers import Customer
+from tests.ingest.local_platform import eventually
+from tests.load.process import sockets
 from tests.ota.served_files import Ordered, order, serve_firmware
 
 # More than a system takes of a connection whose other end reads nothing: Linux, up to 4 MiB.
@@ -72,6 +74,24 @@ async def test_a_gateway_that_comes_back_takes_the_place_of_its_dead_link(
     assert len(await _rest(dead)) < len(CONTENT)
     for reader in (slow, back):
         assert (await _rest(reader)).endswith(CONTENT[-1000:])
+
+
+async def test_dead_links_do_not_pile_up(
+    stack: LocalStack, resources: ApiResources, ota: Resources, alice: Customer, pump: Manufactured
+) -> None:
+    ordered = await order(
+        resources, ota, await serve_firmware(ota, CONTENT), alice, pump, JobState.DOWNLOADING
+    )
+    pid = stack.processes["ota"].pid
+    before = sockets(pid)
+    readers = [await _begun(stack, ordered) for _ in range(40)]
+
+    async def closed() -> bool:
+        return sockets(pid) < before + 20  # some are the service's own
+
+    await eventually(closed)
+    for reader in readers:
+        reader.close()
 
 
 async def test_a_download_ends_with_its_job_and_with_nothing_else(
