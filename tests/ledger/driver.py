@@ -91,7 +91,7 @@ class Driver:
         """Once there is something to hand over; a slow machine's fleet begins late."""
         device_id = self._device(planned)
         while not self._world.has_message(device_id):
-            if all(map(self._world.idle, self._world.fleets)):
+            if not self._world.sends(device_id):
                 break
             await asyncio.sleep(AGAIN_SECONDS)
         self._tell(planned)

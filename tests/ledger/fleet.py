@@ -35,6 +35,7 @@ class PlannedGateway:
     def __init__(self, plan: GatewayPlan, fleet: FleetPlan, log: FleetLog, serial: int) -> None:
         self.plan = plan
         self._origin = fleet.origin
+        self._last_after = fleet.last_after if len(plan.sends) > 1 else None
         self._log = log
         self._serial = serial
         self._gateway = Gateway(
@@ -61,7 +62,8 @@ class PlannedGateway:
         """Send and lose power as planned; return once everything is delivered."""
         await self._gateway.start()
         connecting = asyncio.create_task(self._come_and_go())
-        steps: list[Send | Cut] = [*self.plan.sends[self._serial :], *self.plan.cuts]
+        early = len(self.plan.sends) - bool(self._last_after)
+        steps: list[Send | Cut] = [*self.plan.sends[self._serial : early], *self.plan.cuts]
         for step in sorted(steps, key=lambda each: each.at):
             late = time.time() - self._origin - step.at
             await asyncio.sleep(max(0.0, -late))
@@ -72,10 +74,19 @@ class PlannedGateway:
                 await asyncio.sleep(step.seconds)
                 await self._gateway.start()
         await connecting
+        await self._until_the_last_may_go()
+        for send in self.plan.sends[self._serial :]:
+            await self._send(send)
         while True:  # a reset in between makes the wait end early
             with suppress(TimeoutError, GatewayOffError):
                 await self._gateway.until_delivered(5)
                 return
+
+    async def _until_the_last_may_go(self) -> None:
+        while self._last_after:
+            if self._last_after.exists():
+                return
+            await asyncio.sleep(AGAIN_SECONDS)
 
     async def stop(self) -> None:
         """Power off with an empty store: the last pairing's reboot leaves an event in it."""

@@ -62,6 +62,8 @@ class FleetPlan(BaseModel):
     mqtts_port: int
     ca_file: Path
     gateways: list[GatewayPlan]
+    # Until this file is there each gateway keeps its last message back, if it has several.
+    last_after: Path | None = None
 
 
 def spread(count: int, parts: int, *, greedy: Sequence[int]) -> list[int]:

@@ -92,9 +92,11 @@ async def run(options: Options, directory: Path, say: Callable[[str], None]) -> 
         say(f"{options.gateways} gateways of {options.accounts} accounts are made")
         clock.lap("making")
         planned_gateways = plans(world.gateways, options)
+        # Each gateway's last message finds all pairings as they are in the end.
+        over = directory / "over"
         for number in range(options.fleets):
             mine = planned_gateways[number :: options.fleets]
-            await world.start_fleet(f"fleet-{number + 1}", mine)
+            await world.start_fleet(f"fleet-{number + 1}", mine, last_after=over)
         driver = Driver(world, say)
         planned = schedule(
             options.seed,
@@ -110,6 +112,7 @@ async def run(options: Options, directory: Path, say: Callable[[str], None]) -> 
             ],
         )
         await driver.run(planned)
+        over.touch()
         clock.lap("faults")
         say("all faults are over")
         await settle(world, options.settle_seconds, say)

@@ -80,7 +80,9 @@ class World:
         command = ("tests.ledger.sabotage", bug, gate) if bug else ("services.ingest",)
         await self.stack.start(name, command, environment)
 
-    async def start_fleet(self, name: str, gateways: list[GatewayPlan]) -> None:
+    async def start_fleet(
+        self, name: str, gateways: list[GatewayPlan], last_after: Path | None = None
+    ) -> None:
         """A process of gateways that begins now to do what is planned for them."""
         settings = self.stack.settings
         plan = FleetPlan(
@@ -92,6 +94,7 @@ class World:
             mqtts_port=settings.mqtts_port,
             ca_file=Path(self.stack.endpoints.ca_file),
             gateways=gateways,
+            last_after=last_after,
         )
         path = self.directory / f"{name}.json"
         path.write_text(plan.model_dump_json())
@@ -105,6 +108,11 @@ class World:
     def idle(self, fleet: str) -> bool:
         """Whether all its gateways sent everything and the hub has it."""
         return any(line["what"] == "idle" for line in fleet_lines(self.record(fleet)))
+
+    def sends(self, device_id: str) -> bool:
+        """Whether anything is planned for the gateway's app to send."""
+        planned = (each for fleet in self.fleets.values() for each in fleet.gateways)
+        return any(each.sends for each in planned if each.device_id == device_id)
 
     def has_message(self, device_id: str) -> bool:
         """Whether the hub has anything that the gateway's app sent."""
