@@ -169,7 +169,11 @@ class MemoryJobs:
 
 @dataclass
 class MemoryHub:
-    """As `IotHub`, with one device. `seen`: each (job that is said to be installed, version)."""
+    """As `IotHub`, with one device.
+
+    `installing`: each job of which the gateway said that it installs it, or did. `seen`: each of
+    these with each version that was reported from then on, whatever job it spoke of by then.
+    """
 
     gate: Gate
     etag: int = 0
@@ -177,6 +181,7 @@ class MemoryHub:
     answers: bool = True
     desired: dict[str, Any] = field(default_factory=dict)
     reported: dict[str, Any] = field(default_factory=lambda: {"$version": 1})
+    installing: set[str] = field(default_factory=set)
     seen: set[tuple[str, str]] = field(default_factory=set)
 
     async def get_twin(self, _device_id: str) -> DeviceTwin:
@@ -210,7 +215,8 @@ class MemoryHub:
         self.reported |= {**properties, "$metadata": known, "$version": version}
         told = self.reported.get("ota_app", {})
         if told.get("state") in ("installing", "succeeded"):
-            self.seen.add((told["job"], self.reported.get("app_version", "")))
+            self.installing.add(told["job"])
+        self.seen |= {(job, self.reported.get("app_version", "")) for job in self.installing}
         return news_of({**properties, "$metadata": times, "$version": version})
 
 
